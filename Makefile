@@ -1,0 +1,36 @@
+# The commands of the project; `make help` lists them.
+PYTHON ?= python3
+PIP_FLAGS ?=
+BIN := .venv/bin
+ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test notebooks format
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.installed ## install everything into .venv, unless nothing changed
+
+lab: .venv/.installed ## open the series in JupyterLab
+	$(BIN)/jupyter lab $(ROOT) notebooks/00_start_here.ipynb
+
+test: .venv/.installed ## check style and run every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+notebooks: .venv/.installed ## run changed notebooks at full quality and store outputs (ALL=1: every one)
+	$(BIN)/python notebooks/run.py $(if $(ALL),--all)
+
+format: .venv/.installed ## format code and notebooks
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Stands for "installed as pyproject.toml says"; removed when the installation fails half-way.
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, and $(PYTHON) is older; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
+	@touch $@

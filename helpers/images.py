@@ -1,0 +1,216 @@
+"""Pictures in and out: file → (1, 3, H, W) tensor of RGB in [0, 1] → file."""
+
+import json
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from helpers.quick import quick_size
+
+FOLDER = Path(__file__).resolve().parent.parent / "images"
+
+#: Largest side in pixels that a picture is resized to, and most pixels read from a file.
+LARGEST_SIDE = 4096
+MOST_PIXELS = 120_000_000
+
+#: The entry of a PNG's text fields that holds how the picture was made.
+RECORD_KEY = "neural style record"
+
+
+def picture_names(kind: str | None = None) -> list[str]:
+    """Return the names of the series' own pictures.
+
+    Args:
+        kind: ``"content"`` for photographs, ``"style"`` for artworks, None for both.
+
+    Raises:
+        ValueError: If the kind is neither.
+    """
+    if kind not in (None, "content", "style"):
+        raise ValueError(f"unknown kind {kind!r}; choose 'content' or 'style'")
+    return sorted(path.stem for path in FOLDER.glob(f"{kind or '[cs]*'}/*.jpg"))
+
+
+def picture_path(source: str | Path) -> Path:
+    """Return the file of one of the series' pictures, or of any path.
+
+    Raises:
+        FileNotFoundError: If it is neither a name nor a file.
+    """
+    for path in FOLDER.glob("[cs]*/*.jpg"):
+        if path.stem == str(source):
+            return path
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no picture {str(source)!r}: give the path of a file, or one of {', '.join(picture_names())}"
+        )
+    return path
+
+
+def load_image(source: str | Path, size: int | None = None) -> torch.Tensor:
+    """Read a picture as a tensor.
+
+    Photographs come upright (EXIF orientation), transparent pictures on white,
+    and greyscale, palette, CMYK and 16-bit pictures as 8-bit RGB.
+
+    Args:
+        source: A name from ``picture_names()`` or the path of a file that Pillow reads.
+        size: Length of the longer side in pixels after resizing, 1 to 4096; a
+            smaller picture is enlarged. By default the size in the file.
+
+    Returns:
+        (1, 3, H, W), float32, RGB in [0, 1].
+
+    Raises:
+        FileNotFoundError: If there is no such picture.
+        ValueError: If the file is no picture, is damaged or too large, or the size is out of range.
+    """
+    if size is not None and not (isinstance(size, int) and 1 <= size <= LARGEST_SIDE):
+        raise ValueError(f"size is {size!r}; it must be a whole number from 1 to {LARGEST_SIDE}")
+    path = picture_path(source)
+    try:
+        with warnings.catch_warnings():
+            # Our own limit below is stricter than the one this warning is about.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise ValueError(_too_large(path, f"{picture.width} × {picture.height} px"))
+                image = _as_rgb(ImageOps.exif_transpose(picture))
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{str(path)!r} is not a picture that can be read; use JPEG or PNG") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(_too_large(path, "hundreds of millions of pixels")) from error
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{str(path)!r} is damaged ({error}); copy or download it again") from error
+    return from_pil(image, quick_size(size))
+
+
+def from_pil(picture: Image.Image, size: int | None = None) -> torch.Tensor:
+    """Turn a PIL picture into a tensor.
+
+    Args:
+        picture: Any mode.
+        size: Length of the longer side in pixels after resizing; by default unchanged.
+
+    Returns:
+        (1, 3, H, W), float32, RGB in [0, 1].
+    """
+    picture = _as_rgb(picture)
+    if size is not None and max(picture.size) != size:
+        scale = size / max(picture.size)
+        new_size = [max(1, round(side * scale)) for side in picture.size]
+        picture = picture.resize(new_size, Image.Resampling.LANCZOS)
+    array = np.array(picture, dtype=np.float32) / 255  # (H, W, 3)
+    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+
+
+def to_array(image: torch.Tensor) -> np.ndarray:
+    """Turn a tensor into an array that Matplotlib and scikit-image take.
+
+    Args:
+        image: (1, 3, H, W) or (3, H, W), RGB; values outside [0, 1] are clipped.
+
+    Returns:
+        (H, W, 3), float32 in [0, 1].
+
+    Raises:
+        ValueError: If the shape is another or a value is NaN or infinite.
+    """
+    if image.ndim == 4 and image.shape[0] == 1:
+        image = image[0]
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"image has shape {tuple(image.shape)}; it must be (1, 3, H, W)")
+    if not torch.isfinite(image).all():
+        raise ValueError("image holds NaN or infinite values")
+    return image.detach().float().cpu().clamp(0, 1).permute(1, 2, 0).numpy()
+
+
+def to_pil(image: torch.Tensor) -> Image.Image:
+    """Turn a tensor into a PIL picture of 8 bits a channel.
+
+    Args:
+        image: (1, 3, H, W) or (3, H, W), RGB; values outside [0, 1] are clipped.
+    """
+    return Image.fromarray((to_array(image) * 255).round().astype(np.uint8))
+
+
+def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None) -> Path:
+    """Write a picture. The file appears whole or not at all.
+
+    Args:
+        image: (1, 3, H, W), RGB; values outside [0, 1] are clipped.
+        path: Ends in .png, .jpg, .jpeg or .webp, in a folder that exists.
+        record: How the picture was made; kept in the text fields of a PNG.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If the ending is another or the tensor is no picture.
+        FileNotFoundError: If the folder is missing.
+    """
+    path = check_output(path)
+    picture = to_pil(image)
+    options = {"quality": 92}
+    if path.suffix.lower() == ".png":
+        text = PngImagePlugin.PngInfo()
+        if record is not None:
+            text.add_itxt(RECORD_KEY, json.dumps(record))
+        options = {"pnginfo": text}
+    # mkstemp would give a file that only its owner may read, hence the plain open.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
+        part = Path(folder) / path.name
+        picture.save(part, **options)
+        os.replace(part, path)
+    return path
+
+
+def check_output(path: str | Path) -> Path:
+    """Return the path if a picture could be saved there, so that a long run does not end in vain.
+
+    Raises:
+        ValueError: If the ending names no format that can be written.
+        FileNotFoundError: If the folder is missing.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ValueError(f"cannot save {str(path)!r}: the name must end in .png, .jpg or .webp")
+    if path.is_dir() or not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {str(path)!r}: {str(path.parent)!r} is no folder")
+    return path
+
+
+def read_record(path: str | Path) -> dict:
+    """Return how a PNG was made, as stored in it by ``save_image``.
+
+    Raises:
+        ValueError: If the picture carries no record.
+    """
+    with Image.open(picture_path(path)) as picture:
+        text = getattr(picture, "text", {})
+    if RECORD_KEY not in text:
+        raise ValueError(f"{str(path)!r} carries no record of how it was made")
+    return json.loads(text[RECORD_KEY])
+
+
+def _too_large(path: Path, size: str) -> str:
+    return f"{str(path)!r} has {size}, more than {MOST_PIXELS:,} pixels in all; shrink it first"
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode.startswith("I"):  # 16 bits a pixel; I is how some files of 16 bits are opened
+        array = np.array(picture).astype(np.float64) / 65535 * 255
+        return Image.fromarray(array.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":
+        raise ValueError("a picture of floating-point pixels has no known range; save it as 8-bit PNG")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")

@@ -1,0 +1,425 @@
+"""The loop: start from a picture, measure the losses, change the pixels, repeat.
+
+Content reconstruction, style reconstruction and style transfer are one loop
+with one, the other or both losses. Only the picture x changes; the network is
+frozen.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from tqdm.auto import tqdm
+
+from helpers.losses import (
+    PRESETS,
+    content_loss,
+    equal_weights,
+    gram_matrix,
+    layer_style_loss,
+    style_targets,
+    total_loss,
+)
+from helpers.network import STYLE_LAYERS, VGG19, check_layers, check_size
+from helpers.quick import quick_evaluations
+
+#: Standard deviation of the white noise that a run starts from: 20 of 255 grey levels.
+NOISE = 20 / 255
+
+#: How far the first step moves a pixel on average: 5 of 255 grey levels.
+FIRST_STEP = 5 / 255
+
+#: The gradient ratio is measured at every tenth evaluation: it costs a second backward pass.
+RATIO_EVERY = 10
+
+INITS = ("noise", "content", "style")
+OPTIMISERS = ("lbfgs", "adam")
+
+
+@dataclass
+class Synthesis:
+    """A finished run: the picture and how it came about.
+
+    Attributes:
+        image: The best picture, (1, 3, H, W), RGB in [0, 1].
+        history: Of every evaluation ``"total"``, ``"content"`` (equation 1), ``"style"``
+            (equation 5) and each style layer's E_l, without α, β and w_l.
+        gradient_ratios: (evaluation, α‖∇L_content‖ / β‖∇L_style‖ at the pixels), when both are on.
+        frames: Evaluation to the best picture until then; 0 is the start.
+        seconds: Time the run took.
+        stopped: ``"finished"``, ``"converged"``, ``"interrupted"`` or ``"diverged"``.
+        message: What happened, in words.
+        settings: Every argument of the run that decides the picture.
+    """
+
+    image: torch.Tensor
+    settings: dict
+    history: dict[str, list[float]] = field(default_factory=dict)
+    gradient_ratios: list[tuple[int, float]] = field(default_factory=list)
+    frames: dict[int, torch.Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+    stopped: str = "finished"
+    message: str = ""
+
+    @property
+    def evaluations(self) -> int:
+        """How often the losses and their gradient were computed."""
+        return len(self.history.get("total", ()))
+
+    @property
+    def best(self) -> int:
+        """Index in the history of the evaluation that gave the picture."""
+        totals = self.history["total"]
+        return min(range(len(totals)), key=lambda i: totals[i] if totals[i] == totals[i] else float("inf"))
+
+    @property
+    def caption(self) -> str:
+        """Which network and losses made the picture, for under a figure."""
+        s = self.settings
+        network = f"{s['weights']} VGG19{', normalised' if s['normalised'] else ''}"
+        return f"{network}, {s['pooling']} pooling, {s['form']} losses"
+
+    def __str__(self) -> str:
+        """One line: evaluations, seconds, loss at the start and at the end."""
+        totals = self.history["total"]
+        first, last = totals[0], totals[self.best]
+        share = f" ({last / first:.2%} of it)" if first > 0 else ""
+        return (
+            f"{self.evaluations} evaluations in {self.seconds:.0f} s: total loss "
+            f"{first:.3g} → {last:.3g}{share}. {self.message}"
+        ).strip()
+
+
+class Objective:
+    """The loss as a function of x: equation 7 with p, a and the network held fixed.
+
+    Args:
+        network: A frozen ``VGG19``.
+        p: Photograph, (1, 3, H, W), RGB in [0, 1], or None for style alone.
+        a: Artwork, (1, 3, H_a, W_a), RGB in [0, 1], or None for content alone.
+        content_layer: Where content is compared.
+        style_layers: Where style is compared, with w_l = 1/number of layers; or
+            a dict from layer to w_l.
+        form: ``"printed"`` or ``"mean"``.
+        alpha: Weight of the content loss.
+        beta: Weight of the style loss.
+
+    Raises:
+        ValueError: If both pictures are missing, or a layer, weight or size is not usable.
+    """
+
+    def __init__(self, network, p, a, content_layer, style_layers, form, alpha, beta):
+        """Compute the features of p and the Gram matrices of a, once."""
+        if p is None and a is None:
+            raise ValueError("neither p nor a is given: there is nothing to reconstruct")
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} is {value!r}; it must be 0 or a positive number")
+        self.network, self.form, self.alpha, self.beta = network, form, alpha, beta
+        self.content_layer = check_layers(content_layer)[0] if p is not None else None
+        self.style_weights = {}
+        if a is not None:
+            weights = style_layers if isinstance(style_layers, dict) else equal_weights(style_layers)
+            self.style_weights = {name: weights[name] for name in check_layers(weights)}
+        wanted = {self.content_layer, *self.style_weights} - {None}
+        self.layers = check_layers(wanted)
+        with torch.no_grad():
+            if p is not None:
+                self.P = network(p.to(network.device), self.content_layer)[self.content_layer]
+            if a is not None:
+                self.targets = style_targets(network(a.to(network.device), list(self.style_weights)))
+
+    def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return every loss term of x, each a scalar: E_l by layer, content, style and total."""
+        features = self.network(x, self.layers)
+        terms, content, style = {}, x.new_zeros(()), x.new_zeros(())
+        for name, w in self.style_weights.items():
+            F, (A, M_a) = features[name], self.targets[name]
+            terms[name] = layer_style_loss(gram_matrix(F), A, F.shape[2:].numel(), M_a, self.form)[0]
+            style = style + w * terms[name]  # equation 5
+        if self.content_layer:
+            content = content_loss(features[self.content_layer], self.P, self.form)[0]
+        terms["content"], terms["style"] = content, style
+        terms["total"] = total_loss(content, style, self.alpha, self.beta)
+        return terms
+
+
+def synthesise(
+    network: VGG19,
+    p: torch.Tensor | None = None,
+    a: torch.Tensor | None = None,
+    *,
+    content_layer: str = "conv4_2",
+    style_layers: Iterable[str] | dict[str, float] = STYLE_LAYERS,
+    form: str = "printed",
+    alpha: float = PRESETS["printed"].alpha,
+    beta: float = PRESETS["printed"].beta,
+    init: str | torch.Tensor = "noise",
+    size: tuple[int, int] | None = None,
+    seed: int = 0,
+    evaluations: int = 200,
+    optimiser: str = "lbfgs",
+    learning_rate: float = 0.02,
+    frames: Iterable[int] = (),
+    progress: bool = True,
+) -> Synthesis:
+    """Change a picture x until its content is that of p and its style that of a.
+
+    With p alone this is a content reconstruction, with a alone a style
+    reconstruction. The run ends after the given number of evaluations, each one
+    forward and one backward pass. Ctrl-C (in a notebook, the stop button) ends
+    it early with the best picture so far; so does a loss that is NaN or diverges.
+
+    Args:
+        network: A ``VGG19``; it stays as it is.
+        p: Photograph, (1, 3, H, W), RGB in [0, 1].
+        a: Artwork, (1, 3, H_a, W_a), RGB in [0, 1]; any size.
+        content_layer: Layer of the content loss.
+        style_layers: Layers of the style loss, weighted equally, or a dict from layer to w_l.
+        form: ``"printed"`` (equations 1 and 4) or ``"mean"``.
+        alpha: Weight α of the content loss.
+        beta: Weight β of the style loss.
+        init: Where x starts: ``"noise"``, ``"content"`` (p), ``"style"`` (a, resized), or a
+            (1, 3, H, W) picture.
+        size: (H, W) of x when there is no p; by default that of a.
+        seed: Seed of the white noise. Same seed and same machine: same picture.
+        evaluations: How often to compute the losses and their gradient, at least 1.
+        optimiser: ``"lbfgs"`` or ``"adam"``.
+        learning_rate: Of Adam: about how far one step moves a pixel, in units of [0, 1].
+        frames: Evaluations after which to keep the best picture so far; 0 is the start.
+        progress: Show a progress bar with loss and time left.
+
+    Returns:
+        A ``Synthesis``.
+
+    Raises:
+        ValueError: If an argument is out of range, before anything is computed.
+
+    Source: equation 7 and Methods; L-BFGS as in the CVPR 2016 version, section 3.
+    """
+    _check_run(p, a, init, evaluations, optimiser, learning_rate)
+    evaluations = quick_evaluations(evaluations)
+    objective = Objective(network, p, a, content_layer, style_layers, form, alpha, beta)
+    start = _start(p, a, init, size, seed).to(network.device)
+    check_size(start, objective.layers)
+    settings = {
+        "weights": network.weights,
+        "weights_hash": network.weights_hash,
+        "pooling": network.pooling,
+        "normalised": network.normalised,
+        "form": form,
+        "alpha": alpha if p is not None else None,
+        "beta": beta if a is not None else None,
+        "content_layer": objective.content_layer,
+        "style_weights": objective.style_weights,
+        "init": init if isinstance(init, str) else "picture",
+        "seed": seed,
+        "height": start.shape[2],
+        "width": start.shape[3],
+        "evaluations": evaluations,
+        "optimiser": optimiser,
+        "learning_rate": learning_rate if optimiser == "adam" else None,
+    }
+    run = _Run(objective, start, Synthesis(start, settings), set(frames), evaluations, progress)
+    return run.minimise(optimiser, learning_rate)
+
+
+class _Finished(Exception):
+    """Ends a run from inside an optimiser's step."""
+
+
+class _Run:
+    """One run's state: the best picture so far and everything that is recorded."""
+
+    def __init__(self, objective, start, result, frames, evaluations, progress):
+        self.objective, self.start, self.result = objective, start, result
+        self.wanted_frames, self.evaluations = frames, evaluations
+        self.best_loss, self.best_x = float("inf"), start.clone()
+        self.bar = tqdm(total=evaluations, disable=not progress, leave=False, unit="evaluation")
+        if 0 in frames:
+            result.frames[0] = start.clamp(0, 1)
+
+    def minimise(self, optimiser, learning_rate) -> Synthesis:
+        result, began = self.result, time.perf_counter()
+        try:
+            if optimiser == "lbfgs":
+                self._lbfgs()
+            else:
+                self._adam(learning_rate)
+        except _Finished as reason:
+            result.message = str(reason)
+        except KeyboardInterrupt:
+            result.stopped = "interrupted"
+            result.message = "Interrupted; this is the best picture so far."
+        finally:
+            self.bar.close()
+            result.seconds = time.perf_counter() - began
+            result.image = self.best_x.clamp(0, 1)
+        return result
+
+    def _lbfgs(self):
+        # PyTorch's L-BFGS makes a first step of length 1 (the sum of |change|) and ignores
+        # curvature below 1e-10. Both are absolute numbers, so two units decide whether it moves:
+        # the loss starts at 1e6, and one unit of z is so many grey levels that the first step
+        # can be seen. A line search does the rest.
+        picture = Frequencies(self.start.shape, self.start.device)
+        unit = FIRST_STEP * self.start.numel()
+        z = picture.encode(self.start / unit).requires_grad_()
+        scale = None
+
+        def closure():
+            nonlocal scale
+            z.grad = None
+            x = picture.decode(z) * unit
+            terms = self.objective(x)
+            if scale is None:
+                scale = 1e6 / max(terms["total"].item(), 1e-30)
+            self.backward(terms, z, scale)
+            self.record(x, terms)
+            return terms["total"].detach() * scale
+
+        while True:
+            before = self.result.evaluations
+            # One call for the whole run: a new one would pay for its first gradient again.
+            torch.optim.LBFGS(
+                [z],
+                max_iter=self.evaluations,
+                max_eval=2 * self.evaluations,  # never reached: record() ends the run
+                tolerance_grad=0,
+                tolerance_change=0,
+                history_size=20,
+                line_search_fn="strong_wolfe",
+            ).step(closure)
+            if self.result.evaluations - before < 3:  # not even a fresh start finds a lower loss
+                self.result.stopped = "converged"
+                raise _Finished("Converged: no step lowers the loss any more.")
+
+    def _adam(self, learning_rate):
+        x = self.start.clone().requires_grad_()
+        optimiser = torch.optim.Adam([x], lr=learning_rate)
+        while True:
+            x.grad = None
+            terms = self.objective(x)
+            # Adam divides by the gradient's size, but adds an absolute 1e-8 to it first.
+            self.backward(terms, x, 1e6 / max(self.first_total(terms), 1e-30))
+            self.record(x, terms)
+            optimiser.step()
+
+    def first_total(self, terms) -> float:
+        totals = self.result.history.get("total")
+        return totals[0] if totals else terms["total"].item()
+
+    def backward(self, terms, variable, scale):
+        """Leave the gradient of scale · total in variable.grad, and measure its two parts."""
+        o = self.objective
+        both = o.content_layer and o.style_weights
+        if not both or self.result.evaluations % RATIO_EVERY:
+            (terms["total"] * scale).backward()
+            return
+        (content,) = torch.autograd.grad(o.alpha * scale * terms["content"], variable, retain_graph=True)
+        (style,) = torch.autograd.grad(o.beta * scale * terms["style"], variable)
+        variable.grad = content + style
+        ratio = (content.norm() / style.norm()).item() if style.any() else float("inf")
+        self.result.gradient_ratios.append((self.result.evaluations + 1, ratio))
+
+    def record(self, x, terms):
+        """Note the losses of x, keep it if it is the best, and end the run when it is over."""
+        for name, value in terms.items():
+            self.result.history.setdefault(name, []).append(value.item())
+        totals, n = self.result.history["total"], self.result.evaluations
+        loss = totals[-1]
+        if loss < self.best_loss:
+            self.best_loss, self.best_x = loss, x.detach().clone()
+        if n in self.wanted_frames:
+            self.result.frames[n] = self.best_x.clamp(0, 1)
+        self.bar.update()
+        self.bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
+        if not loss < float("inf"):
+            self.result.stopped = "diverged"
+            raise _Finished(f"The loss became {loss} at evaluation {n}; this is the best picture before it.")
+        if n > 20 and min(totals[-20:]) > 10 * totals[0]:
+            self.result.stopped = "diverged"
+            raise _Finished(
+                f"The loss has been over 10 times its first value for 20 evaluations (until {n}); "
+                "this is the best picture before it. A smaller learning rate may help."
+            )
+        if n >= self.evaluations:
+            raise _Finished
+
+
+class Frequencies:
+    """A picture held so that one step changes coarse structures more than fine ones.
+
+    x = irfft2(rfft2(z) · f^-½): z is x with its high frequencies raised, as in "whitening". Deep
+    layers look at coarse structures, and pixel by pixel L-BFGS needs many steps to move those
+    together. The minima stay where they are; the way there is shorter.
+
+    Args:
+        shape: (1, 3, H, W).
+        device: Where the pictures are.
+    """
+
+    def __init__(self, shape, device):
+        """Compute the gain of every frequency, 1 on average."""
+        self.height, self.width = shape[-2:]
+        fy = torch.fft.fftfreq(self.height, device=device)[:, None]
+        fx = torch.fft.rfftfreq(self.width, device=device)[None, :]
+        # The mean brightness has frequency 0; it gets the gain of the lowest other one.
+        f = (fx**2 + fy**2).sqrt().clamp(min=1 / max(self.height, self.width))
+        self.gain = f**-0.5
+        self.gain /= self.gain.square().mean().sqrt()
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the picture of the coefficients z, (1, 3, H, W) → (1, 3, H, W)."""
+        return torch.fft.irfft2(torch.fft.rfft2(z) * self.gain, s=(self.height, self.width))
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the coefficients of a picture, the inverse of ``decode``."""
+        return torch.fft.irfft2(torch.fft.rfft2(x) / self.gain, s=(self.height, self.width))
+
+
+def white_noise(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Return Gaussian white noise of 20 grey levels around the mean colour of ImageNet.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+        seed: Any whole number.
+
+    Returns:
+        (1, 3, H, W), RGB, nearly all of it in [0, 1].
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mean = torch.tensor([0.485, 0.458, 0.408]).view(1, 3, 1, 1)
+    return mean + NOISE * torch.randn(1, 3, height, width, generator=generator)
+
+
+def _start(p, a, init, size, seed) -> torch.Tensor:
+    if isinstance(init, torch.Tensor):
+        return init.detach().clone()
+    height, width = p.shape[2:] if p is not None else size or a.shape[2:]
+    if init == "noise":
+        return white_noise(height, width, seed)
+    source = p if init == "content" else a
+    if source.shape[2:] == (height, width):
+        return source.clone()
+    return torch.nn.functional.interpolate(
+        source, size=(height, width), mode="bilinear", antialias=True, align_corners=False
+    )
+
+
+def _check_run(p, a, init, evaluations, optimiser, learning_rate):
+    if not isinstance(evaluations, int) or evaluations < 1:
+        raise ValueError(f"evaluations is {evaluations!r}; it must be a whole number of at least 1")
+    if optimiser not in OPTIMISERS:
+        raise ValueError(f"unknown optimiser {optimiser!r}; choose from {OPTIMISERS}")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate is {learning_rate!r}; it must be positive")
+    if isinstance(init, torch.Tensor):
+        if p is not None and init.shape != p.shape:
+            raise ValueError(f"init has shape {tuple(init.shape)}, p {tuple(p.shape)}; they must agree")
+    elif init not in INITS:
+        raise ValueError(f"unknown init {init!r}; choose from {INITS} or give a picture")
+    elif (init == "content" and p is None) or (init == "style" and a is None):
+        raise ValueError(f"init={init!r} needs that picture, and it is not given")
