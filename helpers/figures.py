@@ -72,12 +72,14 @@ def show_images(
     columns = columns or len(arrays)
     rows = -(-len(arrays) // columns)
     panel = (width - 0.25 * bool(row_labels)) / columns
-    lines = max((c.count("\n") + 1 for c in captions), default=0)
     # Row heights follow the pictures, so that a wide and a tall one keep their shapes.
-    ratios = [array.shape[0] / array.shape[1] for array in arrays]
-    heights = [panel * max(ratios[r * columns :][:columns]) + 0.21 * lines for r in range(rows)]
-    figure = Figure(figsize=(width, sum(heights) + 0.35 * bool(title) + 0.05), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
+    heights = []
+    for first in range(0, len(arrays), columns):
+        shape = max(array.shape[0] / array.shape[1] for array in arrays[first : first + columns])
+        lines = max((c.count("\n") + 1 for c in captions[first : first + columns] if c), default=0)
+        heights.append(panel * shape + 0.21 * lines)
+    figure = Figure(figsize=(width, sum(heights) + 0.35 * bool(title) + 0.06 * rows), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.02)
     axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for i, axis in enumerate(axes.flat):
         axis.set_axis_off()
@@ -232,7 +234,9 @@ def animate(
     pictures[0].save(buffer, format="GIF", duration=durations, loop=0, optimize=True, **rest)
     evaluations = f"evaluations {min(frames)} to {max(frames)}"
     alt = alt or f"Animation of a run from {evaluations}"
-    return Picture(buffer.getvalue(), format="gif", width=pictures[0].width, metadata={"alt": alt})
+    # Announced as PNG: viewers of notebooks show no output of type GIF, but a browser looks at the
+    # first bytes of a picture, not at its announced type, and plays it.
+    return Picture(buffer.getvalue(), format="png", width=pictures[0].width, metadata={"alt": alt})
 
 
 def _plain(axis) -> None:

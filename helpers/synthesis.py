@@ -109,7 +109,17 @@ class Objective:
         ValueError: If both pictures are missing, or a layer, weight or size is not usable.
     """
 
-    def __init__(self, network, p, a, content_layer, style_layers, form, alpha, beta):
+    def __init__(
+        self,
+        network,
+        p=None,
+        a=None,
+        content_layer="conv4_2",
+        style_layers=STYLE_LAYERS,
+        form="printed",
+        alpha=PRESETS["printed"].alpha,
+        beta=PRESETS["printed"].beta,
+    ):
         """Compute the features of p and the Gram matrices of a, once."""
         if p is None and a is None:
             raise ValueError("neither p nor a is given: there is nothing to reconstruct")
@@ -275,7 +285,7 @@ class _Run:
             terms = self.objective(x)
             if scale is None:
                 scale = 1e6 / max(terms["total"].item(), 1e-30)
-            self.backward(terms, z, scale)
+            self.backward(terms, x, scale)
             self.record(x, terms)
             return terms["total"].detach() * scale
 
@@ -310,16 +320,16 @@ class _Run:
         totals = self.result.history.get("total")
         return totals[0] if totals else terms["total"].item()
 
-    def backward(self, terms, variable, scale):
-        """Leave the gradient of scale · total in variable.grad, and measure its two parts."""
+    def backward(self, terms, x, scale):
+        """Back-propagate scale · total to the pixels x and beyond; sometimes measure its two parts."""
         o = self.objective
         both = o.content_layer and o.style_weights
         if not both or self.result.evaluations % RATIO_EVERY:
             (terms["total"] * scale).backward()
             return
-        (content,) = torch.autograd.grad(o.alpha * scale * terms["content"], variable, retain_graph=True)
-        (style,) = torch.autograd.grad(o.beta * scale * terms["style"], variable)
-        variable.grad = content + style
+        (content,) = torch.autograd.grad(o.alpha * scale * terms["content"], x, retain_graph=True)
+        (style,) = torch.autograd.grad(o.beta * scale * terms["style"], x)
+        x.backward(content + style)
         ratio = (content.norm() / style.norm()).item() if style.any() else float("inf")
         self.result.gradient_ratios.append((self.result.evaluations + 1, ratio))
 
