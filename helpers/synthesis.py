@@ -139,6 +139,7 @@ class Objective:
                 self.P = network(p.to(network.device), self.content_layer)[self.content_layer]
             if a is not None:
                 self.targets = style_targets(network(a.to(network.device), list(self.style_weights)))
+            self.dark_loss = self._of_dark_features()
 
     def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every loss term of x, each a scalar: E_l by layer, content, style and total."""
@@ -153,6 +154,16 @@ class Objective:
         terms["content"], terms["style"] = content, style
         terms["total"] = total_loss(content, style, self.alpha, self.beta)
         return terms
+
+    def _of_dark_features(self) -> float:
+        """Return the total loss of features that are all 0, as a measure of what a small loss is."""
+        content = style = 0.0
+        if self.content_layer:
+            content = content_loss(torch.zeros_like(self.P), self.P, self.form).item()
+        for name, w in self.style_weights.items():
+            A, M_a = self.targets[name]
+            style += w * layer_style_loss(torch.zeros_like(A), A, M_a, form=self.form).item()
+        return total_loss(content, style, self.alpha, self.beta)
 
 
 def synthesise(
@@ -284,7 +295,7 @@ class _Run:
             x = picture.decode(z) * unit
             terms = self.objective(x)
             if scale is None:
-                scale = 1e6 / max(terms["total"].item(), 1e-30)
+                scale = self.scale(terms)
             self.backward(terms, x, scale)
             self.record(x, terms)
             return terms["total"].detach() * scale
@@ -307,18 +318,19 @@ class _Run:
 
     def _adam(self, learning_rate):
         x = self.start.clone().requires_grad_()
-        optimiser = torch.optim.Adam([x], lr=learning_rate)
+        optimiser, scale = torch.optim.Adam([x], lr=learning_rate), None
         while True:
             x.grad = None
             terms = self.objective(x)
             # Adam divides by the gradient's size, but adds an absolute 1e-8 to it first.
-            self.backward(terms, x, 1e6 / max(self.first_total(terms), 1e-30))
+            scale = scale or self.scale(terms)
+            self.backward(terms, x, scale)
             self.record(x, terms)
             optimiser.step()
 
-    def first_total(self, terms) -> float:
-        totals = self.result.history.get("total")
-        return totals[0] if totals else terms["total"].item()
+    def scale(self, terms) -> float:
+        """Return the number that makes the first loss 1e6."""
+        return 1e6 / max(terms["total"].item(), 1e-30)
 
     def backward(self, terms, x, scale):
         """Back-propagate scale · total to the pixels x and beyond; sometimes measure its two parts."""
@@ -345,6 +357,9 @@ class _Run:
             self.result.frames[n] = self.best_x.clamp(0, 1)
         self.bar.update()
         self.bar.set_postfix(loss=f"{loss:.3g}", refresh=False)
+        if loss <= 1e-10 * self.objective.dark_loss:  # features agree to the last digits of float32
+            self.result.stopped = "converged"
+            raise _Finished(f"Converged at evaluation {n}: the loss is as good as 0.")
         if not loss < float("inf"):
             self.result.stopped = "diverged"
             raise _Finished(f"The loss became {loss} at evaluation {n}; this is the best picture before it.")

@@ -1,0 +1,134 @@
+"""python -m helpers, from arguments to files."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from helpers.__main__ import main
+from helpers.images import load_image, read_record
+from helpers.network import ORIGINAL_SHA256
+from helpers.synthesis import Objective
+
+
+def opened(path):
+    with Image.open(path) as picture:
+        return picture.copy()
+
+
+SMALL = ["--size", "40", "--steps", "3"]
+
+
+def test_transfer_writes_a_picture_and_a_record_of_how_it_was_made(tmp_path):
+    out, record_file = tmp_path / "out.png", tmp_path / "out.json"
+    options = ["--alpha", "0.02", "--seed", "7", "--json", str(record_file)]
+    assert main(["transfer", "chenonceau", "starry_night", "-o", str(out), *SMALL, *options]) == 0
+    record = json.loads(record_file.read_text())
+    assert read_record(out) == record
+    assert opened(out).size == (40, 30)
+    settings = record["settings"]
+    assert (settings["p"], settings["a"], settings["alpha"], settings["seed"]) == (
+        "chenonceau.jpg",
+        "starry_night.jpg",
+        0.02,
+        7,
+    )
+    assert (settings["weights"], settings["weights_hash"]) == ("original", ORIGINAL_SHA256)
+    assert record["machine"]["torch"] == torch.__version__
+    assert record["device"] in ("cpu", "cuda", "mps")
+    assert record["evaluations"] == 3
+    assert record["seconds"] > 0
+    assert record["peak_memory_bytes"] > 50_000_000
+    terms = {"content", "style", "total", "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"}
+    assert set(record["loss_at_start"]) == set(record["loss_at_end"]) == terms
+
+
+def test_a_record_is_enough_to_make_the_picture_again(tmp_path):
+    first, again = tmp_path / "a.png", tmp_path / "b.png"
+    main(["style", "ducks", "--layers", "conv1_1,conv2_1", "-o", str(first), "--seed", "3", *SMALL])
+    s = read_record(first)["settings"]
+    layers = ",".join(s["style_weights"])
+    main(
+        [
+            "style",
+            s["a"].removesuffix(".jpg"),
+            "--layers",
+            layers,
+            "-o",
+            str(again),
+            "--seed",
+            str(s["seed"]),
+            *SMALL,
+        ]
+    )
+    assert torch.equal(load_image(first), load_image(again))
+
+
+def test_content_uses_the_layer_and_the_preset_asked_for(tmp_path):
+    out = tmp_path / "out.png"
+    options = ["--layer", "conv2_1", "--preset", "normalised", "--pooling", "max"]
+    assert main(["content", "red_panda", "-o", str(out), *options, *SMALL]) == 0
+    settings = read_record(out)["settings"]
+    assert (settings["content_layer"], settings["normalised"], settings["form"]) == ("conv2_1", True, "mean")
+    assert settings["pooling"] == "max"
+    assert settings["style_weights"] == {}
+
+
+def test_it_runs_as_a_command(tmp_path):
+    command = [sys.executable, "-m", "helpers", "style", "ducks", "-o", str(tmp_path / "x.jpg"), *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "3 evaluations" in done.stdout
+    assert done.stderr == ""  # no progress bar where nobody watches
+    assert opened(tmp_path / "x.jpg").size == (40, 27)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["content", "nowhere.jpg"], "no picture 'nowhere.jpg'"),
+        (["content", "ducks", "--layer", "conv4_9"], "VGG19 has conv4_1 to conv4_4"),
+        (["content", "ducks", "--size", "0"], "size is 0"),
+        (["content", "ducks", "--size", "7"], "too small for 'conv4_2'"),
+        (["content", "ducks", "--steps", "0"], "evaluations is 0"),
+        (["content", "ducks", "--weights", "nowhere.pth"], "no weights at 'nowhere.pth'"),
+        (["style", "ducks", "--layers", "conv1_1,relu2"], "unknown layer 'relu2'"),
+        (["transfer", "ducks", "ducks", "--alpha", "-1"], "alpha is -1"),
+        (["content", "ducks", "-o", "no/such/folder/x.png"], "is no folder"),
+        (["content", "ducks", "-o", "x.bmp"], "must end in"),
+        (["content", "ducks", "--json", "no/such/x.json"], "its folder is missing"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(arguments, message, tmp_path, capsys):
+    output = [] if "-o" in arguments else ["-o", str(tmp_path / "x.png")]
+    assert main([*arguments, *output]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_still_writes_the_best_picture(tmp_path, monkeypatch):
+    original, calls = Objective.__call__, []
+
+    def call(self, x):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self, x)
+
+    monkeypatch.setattr(Objective, "__call__", call)
+    out = tmp_path / "x.png"
+    assert main(["content", "ducks", "-o", str(out), "--size", "40", "--steps", "9"]) == 130
+    assert read_record(out)["stopped"] == "interrupted"
+
+
+@pytest.mark.parametrize("command", [[], ["transfer"], ["content"], ["style"]])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert "chenonceau" in capsys.readouterr().out

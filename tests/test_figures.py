@@ -1,0 +1,101 @@
+"""Figures and widgets show what they are given."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.figures import animate, feature_map_grid, gram_heat_maps, loss_curves, show_images
+from helpers.images import load_image
+from helpers.synthesis import synthesise
+from helpers.widgets import frame_slider, layer_browser
+
+
+def opened(picture):
+    assert picture.metadata["alt"]
+    return Image.open(io.BytesIO(picture.data))
+
+
+def colour(rgb):
+    return torch.tensor(rgb).view(1, 3, 1, 1).expand(1, 3, 40, 60)
+
+
+def test_images_stand_in_their_order_with_their_captions_as_alt_text():
+    picture = show_images([colour([1.0, 0, 0]), colour([0, 0, 1.0])], ["red one", "blue one"])
+    assert "red one" in picture.metadata["alt"]
+    pixels = np.asarray(opened(picture).convert("RGB"), dtype=int)
+    left, right = (pixels[pixels.shape[0] // 2, pixels.shape[1] * k // 4] for k in (1, 3))
+    assert left[0] > 200 > 60 > left[2]
+    assert right[2] > 200 > 60 > right[0]
+
+
+def test_captions_must_match_the_pictures():
+    with pytest.raises(ValueError, match="2 captions for 1 pictures"):
+        show_images([colour([1.0, 0, 0])], ["one", "two"])
+
+
+def test_feature_map_grid_shows_the_strongest_first():
+    F = torch.zeros(1, 3, 8, 8)
+    F[0, 2], F[0, 0] = 5, 1
+    picture = feature_map_grid(F, count=2, title="conv9")
+    assert opened(picture).width > 100
+    assert "2 feature maps with the largest mean, of 3" in picture.metadata["alt"]
+
+
+def test_loss_curves_name_first_and_last_values():
+    picture = loss_curves({"L-BFGS": [100.0, 10.0, 1.0], "Adam": [100.0, 50.0]}, "Losses")
+    assert opened(picture).format == "PNG"
+    assert "L-BFGS from 100 to 1" in picture.metadata["alt"]
+    assert opened(loss_curves({"one": [3.0]})).width > 100
+
+
+def test_gram_heat_maps_draw_every_matrix():
+    G = torch.eye(5)
+    assert opened(gram_heat_maps({"a": G[None], "b": 2 * G})).width > 200
+
+
+def test_an_animation_has_one_picture_a_frame_in_order():
+    frames = {10: colour([0, 0, 1.0]), 0: colour([1.0, 0, 0]), 5: colour([0, 1.0, 0])}
+    animation = opened(animate(frames))
+    assert animation.format == "GIF"
+    assert animation.n_frames == 3
+    seen = []
+    for i in range(3):
+        animation.seek(i)
+        seen.append(int(np.asarray(animation.convert("RGB"))[20, 30].argmax()))
+    assert seen == [0, 1, 2]
+    with pytest.raises(ValueError, match="no frames"):
+        animate({})
+
+
+def test_frame_slider_has_a_page_a_frame_and_works_in_the_browser(vgg19, p):
+    run = synthesise(vgg19, p, content_layer="conv1_1", frames=[0, 2, 4], evaluations=4, progress=False)
+    box = frame_slider(run)
+    (play, slider), stack = box.children[0].children, box.children[1]
+    assert slider.max == play.max == 2
+    assert [page.children[1].value for page in stack.children] == [f"evaluation {n}" for n in (0, 2, 4)]
+    shown = Image.open(io.BytesIO(stack.children[0].children[0].value))
+    assert shown.size == (p.shape[3], p.shape[2])
+    run.frames = {}
+    with pytest.raises(ValueError, match="kept no frames"):
+        frame_slider(run)
+
+
+def test_layer_browser_shows_the_strongest_map_of_the_chosen_layer(vgg19):
+    pictures = {"castle": load_image("chenonceau", 48), "panda": load_image("red_panda", 48)}
+    box = layer_browser(vgg19, pictures)
+    picture, layer, rank = box.children[0].children
+    left, right = box.children[1].children
+    before = right.value
+    layer.value, picture.value, rank.value = "conv3_1", "panda", 2
+    means = vgg19(pictures["panda"], "conv3_1")["conv3_1"].mean((0, 2, 3))
+    second = means.argsort(descending=True)[1].item()
+    assert box.children[2].value.startswith(f"conv3_1, feature map {second} of 256")
+    assert rank.max == 256
+    assert right.value != before
+    assert Image.open(io.BytesIO(left.value)).width == 320
+    rank.value = 256
+    layer.value = "conv1_1"
+    assert rank.value == rank.max == 64

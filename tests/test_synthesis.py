@@ -1,0 +1,268 @@
+"""The loop: what it returns, what it leaves alone, and how it ends."""
+
+import math
+
+import pytest
+import torch
+
+from helpers import quick, synthesis
+from helpers.images import load_image
+from helpers.network import CONVOLUTION_LAYERS, STYLE_LAYERS
+from helpers.synthesis import Frequencies, Objective, synthesise, white_noise
+
+FEW = {"evaluations": 6, "progress": False}
+SHALLOW = {"content_layer": "conv2_1", "style_layers": ["conv1_1", "conv2_1"]}
+
+
+def share_left(result):
+    totals = result.history["total"]
+    return min(totals) / totals[0]
+
+
+@pytest.mark.parametrize("layer", ["conv1_1", "conv2_2", "conv3_1", "conv4_2"])
+def test_content_converges_from_noise(layer, vgg19):
+    run = synthesise(vgg19, load_image("chenonceau", 64), content_layer=layer, evaluations=90, progress=False)
+    assert share_left(run) < 0.02
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_style_converges_from_noise_for_every_growing_subset(count, vgg19):
+    a = load_image("starry_night", 64)
+    run = synthesise(vgg19, a=a, style_layers=STYLE_LAYERS[:count], evaluations=60, progress=False)
+    assert share_left(run) < 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", CONVOLUTION_LAYERS)
+def test_content_of_every_layer_converges_at_224_px(layer, vgg19, monkeypatch):
+    run = run_to_two_percent(vgg19, monkeypatch, p=load_image("chenonceau", 224), content_layer=layer)
+    assert share_left(run) < 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_style_of_every_growing_subset_converges_at_224_px(count, vgg19, monkeypatch):
+    a = load_image("starry_night", 224)
+    run = run_to_two_percent(vgg19, monkeypatch, a=a, style_layers=STYLE_LAYERS[:count])
+    assert share_left(run) < 0.02
+
+
+def run_to_two_percent(network, monkeypatch, **arguments):
+    """Press the stop button as soon as the loss is below 2 % of the first, to save the rest of the run."""
+    original, totals = Objective.__call__, []
+
+    def call(self, x):
+        if totals and min(totals) < 0.02 * totals[0]:
+            raise KeyboardInterrupt
+        terms = original(self, x)
+        totals.append(terms["total"].item())
+        return terms
+
+    monkeypatch.setattr(Objective, "__call__", call)
+    return synthesise(network, **arguments, evaluations=200, progress=False)
+
+
+def test_a_transfer_lowers_both_losses_far_below_those_of_noise(vgg19):
+    p, a = load_image("chenonceau", 64), load_image("starry_night", 64)
+    run = synthesise(vgg19, p, a, alpha=3e-2, evaluations=60, progress=False)
+    content, style = run.history["content"], run.history["style"]
+    assert content[run.best] < content[0] / 2
+    assert style[run.best] < style[0] / 10
+
+
+def test_the_returned_picture_is_the_best_one(vgg19, p, a):
+    run = synthesise(vgg19, p, a, **SHALLOW, evaluations=25, progress=False)
+    again = Objective(vgg19, p, a, **SHALLOW)(run.image)["total"].item()
+    # The picture is clipped to [0, 1] at the end, so its loss is not quite the best one.
+    assert again == pytest.approx(min(run.history["total"]), rel=0.3)
+    assert again < run.history["total"][0] / 5
+    assert 0 <= run.image.min() <= run.image.max() <= 1
+
+
+def test_evaluations_are_counted_exactly(vgg19, p, a):
+    passes = []
+    hook = vgg19.conv1_1.register_forward_hook(lambda *_: passes.append(1))
+    run = synthesise(vgg19, p, a, **SHALLOW, evaluations=13, progress=False)
+    hook.remove()
+    assert run.evaluations == 13
+    assert len(passes) == 13 + 2  # and one pass each for p and a
+    assert all(len(values) == 13 for values in run.history.values())
+
+
+def test_the_network_is_the_same_after_a_run(vgg19, p, a):
+    before = vgg19.fingerprint()
+    synthesise(vgg19, p, a, **FEW)
+    assert vgg19.fingerprint() == before
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_seed_another(vgg19, p, a):
+    one, two, other = (synthesise(vgg19, p, a, seed=s, **SHALLOW, **FEW).image for s in (1, 1, 2))
+    assert torch.equal(one, two)
+    assert (one - other).abs().mean() > 0.01
+
+
+def test_total_is_equation_7_of_the_recorded_terms(vgg19, p, a):
+    weights = {"conv1_1": 0.3, "conv3_1": 2.0}
+    run = synthesise(vgg19, p, a, style_layers=weights, alpha=0.5, beta=3, **FEW)
+    for i in range(run.evaluations):
+        terms = {name: values[i] for name, values in run.history.items()}
+        assert terms["style"] == pytest.approx(sum(w * terms[name] for name, w in weights.items()), rel=1e-5)
+        assert terms["total"] == pytest.approx(0.5 * terms["content"] + 3 * terms["style"], rel=1e-5)
+
+
+@pytest.mark.parametrize("optimiser", synthesis.OPTIMISERS)
+def test_gradient_ratio_is_measured_at_the_pixels(optimiser, vgg19, p, a):
+    run = synthesise(vgg19, p, a, alpha=0.01, optimiser=optimiser, evaluations=11, progress=False)
+    x = white_noise(*p.shape[2:]).requires_grad_()
+    terms = Objective(vgg19, p, a)(x)
+    content, style = (torch.autograd.grad(terms[k], x, retain_graph=True)[0] for k in ("content", "style"))
+    assert [n for n, _ in run.gradient_ratios] == [1, 11]
+    assert run.gradient_ratios[0][1] == pytest.approx(0.01 * (content.norm() / style.norm()).item(), rel=1e-3)
+
+
+def test_measuring_the_gradient_ratio_does_not_change_the_run(vgg19, p, a, monkeypatch):
+    runs = []
+    for every in (1, 10**9):
+        monkeypatch.setattr(synthesis, "RATIO_EVERY", every)
+        runs.append(synthesise(vgg19, p, a, **SHALLOW, **FEW))
+    assert runs[0].history["total"][:4] == pytest.approx(runs[1].history["total"][:4], rel=1e-3)
+
+
+def test_frames_are_kept_where_asked_and_never_get_worse(vgg19, p):
+    run = synthesise(vgg19, p, content_layer="conv2_1", frames=[0, 3, 10, 20], evaluations=20, progress=False)
+    assert sorted(run.frames) == [0, 3, 10, 20]
+    torch.testing.assert_close(run.frames[0], white_noise(*p.shape[2:]).clamp(0, 1))
+    errors = [(frame - p).square().mean() for _, frame in sorted(run.frames.items())]
+    assert errors[0] > errors[2] > errors[3]
+    assert torch.equal(run.frames[20], run.image)
+
+
+def test_a_run_starts_from_noise_p_a_or_any_picture(vgg19, p, a):
+    starts = {"content": p, "style": None, "noise": white_noise(*p.shape[2:])}
+    for init, start in starts.items():
+        frame = synthesise(
+            vgg19, p, a, **SHALLOW, init=init, frames=[0], evaluations=1, progress=False
+        ).frames[0]
+        assert frame.shape == p.shape
+        if start is not None:
+            torch.testing.assert_close(frame, start.clamp(0, 1))
+    own = torch.full_like(p, 0.25)
+    frame = synthesise(vgg19, p, a, **SHALLOW, init=own, frames=[0], evaluations=1, progress=False).frames[0]
+    assert torch.equal(frame, own)
+
+
+def test_starting_at_the_solution_ends_there(vgg19, p):
+    run = synthesise(vgg19, p, content_layer="conv2_1", init="content", evaluations=10, progress=False)
+    assert run.stopped == "converged"
+    assert (run.image - p).abs().max() < 1e-4
+
+
+def test_a_style_reconstruction_has_the_size_asked_for(vgg19, a):
+    assert synthesise(vgg19, a=a, style_layers="conv1_1", size=(20, 30), **FEW).image.shape == (1, 3, 20, 30)
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e12])
+def test_the_unit_of_the_loss_does_not_decide_whether_it_moves(factor, vgg19, a):
+    usual, scaled = (
+        synthesise(vgg19, a=a, style_layers="conv1_1", beta=b, evaluations=30, progress=False)
+        for b in (1.0, factor)
+    )
+    assert share_left(usual) < 0.05
+    assert share_left(scaled) < 0.05
+
+
+def interrupt(monkeypatch, at, action):
+    original, calls = Objective.__call__, []
+
+    def call(self, x):
+        terms = original(self, x)
+        calls.append(1)
+        return action(terms) if len(calls) == at else terms
+
+    monkeypatch.setattr(Objective, "__call__", call)
+
+
+def test_an_interrupted_run_returns_its_best_picture(vgg19, p, monkeypatch):
+    def stop_button(terms):
+        raise KeyboardInterrupt
+
+    interrupt(monkeypatch, 8, stop_button)
+    run = synthesise(vgg19, p, content_layer="conv2_1", evaluations=50, progress=False)
+    assert run.stopped == "interrupted"
+    assert run.evaluations == 7
+    assert not torch.equal(run.image, white_noise(*p.shape[2:]).clamp(0, 1))
+    assert "best picture so far" in str(run)
+
+
+@pytest.mark.parametrize("optimiser", synthesis.OPTIMISERS)
+def test_nan_ends_with_the_last_good_picture_and_says_so(optimiser, vgg19, p, monkeypatch):
+    interrupt(monkeypatch, 8, lambda terms: {**terms, "total": terms["total"] * math.nan})
+    run = synthesise(vgg19, p, content_layer="conv2_1", optimiser=optimiser, evaluations=50, progress=False)
+    assert run.stopped == "diverged"
+    assert "nan at evaluation 8" in run.message
+    assert run.image.isfinite().all()
+    assert run.best < 7
+
+
+def test_a_loss_that_grows_and_grows_ends_the_run(vgg19, p):
+    run = synthesise(
+        vgg19, p, content_layer="conv2_1", optimiser="adam", learning_rate=50, evaluations=60, progress=False
+    )
+    assert run.stopped == "diverged"
+    assert run.evaluations < 60
+    assert "smaller learning rate" in run.message
+
+
+def test_adam_lowers_the_loss(vgg19, p):
+    run = synthesise(vgg19, p, content_layer="conv2_1", optimiser="adam", evaluations=40, progress=False)
+    assert share_left(run) < 0.2
+
+
+@pytest.mark.parametrize("height", [8, 9])
+@pytest.mark.parametrize("width", [10, 11])
+def test_frequencies_are_another_way_to_hold_the_same_picture(height, width, generator):
+    x = torch.rand(1, 3, height, width, generator=generator)
+    held = Frequencies(x.shape, x.device)
+    torch.testing.assert_close(held.decode(held.encode(x)), x)
+    wave = torch.cos(torch.arange(width) * 2 * math.pi / width).expand(1, 3, height, width)
+    grain = (torch.arange(height)[:, None] + torch.arange(width)).remainder(2).expand(1, 3, height, width)
+    assert held.decode(wave).std() / wave.std() > held.decode(grain * 1.0).std() / (grain * 1.0).std()
+
+
+def test_white_noise_has_20_grey_levels_and_no_neighbours():
+    x = white_noise(100, 100, seed=3)
+    assert (x.std((2, 3)) * 255 - 20).abs().max() < 1
+    assert abs(torch.corrcoef(torch.stack([x[..., :-1].flatten(), x[..., 1:].flatten()]))[0, 1]) < 0.3
+    assert (
+        abs(torch.corrcoef(torch.stack([x[0, 0, :, :-1].flatten(), x[0, 0, :, 1:].flatten()]))[0, 1]) < 0.05
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"evaluations": 0}, "evaluations is 0"),
+        ({"optimiser": "sgd"}, "unknown optimiser 'sgd'"),
+        ({"init": "white"}, "unknown init 'white'"),
+        ({"alpha": -1}, "alpha is -1"),
+        ({"beta": math.inf}, "beta is inf"),
+        ({"learning_rate": 0}, "learning_rate is 0"),
+        ({"form": "gatys"}, "unknown form 'gatys'"),
+        ({"content_layer": "conv6_1"}, "unknown layer 'conv6_1'"),
+        ({"init": torch.rand(1, 3, 9, 9)}, "init has shape"),
+        ({"p": None, "a": None}, "neither p nor a"),
+        ({"a": None, "init": "style"}, "init='style' needs that picture"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message, vgg19, p, a):
+    with pytest.raises(ValueError, match=message):
+        synthesise(vgg19, **{"p": p, "a": a, "progress": False, **arguments})
+
+
+def test_the_tests_switch_makes_runs_short_and_pictures_small(vgg19, monkeypatch):
+    monkeypatch.setattr(quick, "QUICK", True)
+    picture = load_image("chenonceau", 500)
+    assert max(picture.shape) == 48
+    assert (
+        synthesise(vgg19, picture, content_layer="conv1_1", evaluations=99, progress=False).evaluations == 4
+    )
