@@ -13,7 +13,8 @@ help: ## list the targets
 setup: .venv/.installed ## install everything into .venv, unless nothing changed
 
 lab: .venv/.installed ## open the series in JupyterLab
-	$(BIN)/jupyter lab $(ROOT) notebooks/00_start_here.ipynb
+	@# Opened through its address: given as a file, its folder would be the root, out of reach of images/.
+	$(BIN)/jupyter lab $(ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: .venv/.installed ## check style and run every test
 	$(BIN)/ruff check .
