@@ -14,6 +14,8 @@ setup: .venv/.installed ## install everything into .venv, unless nothing changed
 
 lab: .venv/.installed ## open the series in JupyterLab
 	@# Opened through its address: given as a file, its folder would be the root, out of reach of images/.
+	@# Trusted, so that stored tables keep their colours and stored sliders work before anything is run.
+	@$(BIN)/jupyter trust notebooks/*.ipynb > /dev/null
 	$(BIN)/jupyter lab $(ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: .venv/.installed ## check style and run every test
