@@ -101,7 +101,8 @@ def test_it_runs_as_a_command(tmp_path):
         (["content", "ducks", "--json", "no/such/x.json"], "its folder is missing"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(arguments, message, tmp_path, capsys):
+def test_bad_input_is_one_line_before_anything_runs(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Objective, "__call__", lambda *_: pytest.fail("the run had begun"))
     output = [] if "-o" in arguments else ["-o", str(tmp_path / "x.png")]
     assert main([*arguments, *output]) == 2
     error = capsys.readouterr().err

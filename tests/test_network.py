@@ -75,6 +75,14 @@ def test_features_are_rectified_and_no_later_layer_overwrites_them(vgg19, p):
     assert alone.min() == 0
 
 
+def test_relu_is_out_of_place_so_values_before_it_survive(vgg19, p):
+    before = []
+    hook = vgg19.conv2_1.register_forward_hook(lambda _, __, output: before.append(output))
+    vgg19(p, "conv2_2")
+    hook.remove()
+    assert before[0].min() < 0
+
+
 def test_nothing_deeper_than_asked_is_computed(vgg19, p):
     computed = []
     hooks = [

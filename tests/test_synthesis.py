@@ -202,6 +202,7 @@ def test_a_loss_that_grows_and_grows_ends_the_run(vgg19, p):
     assert run.stopped == "diverged"
     assert run.evaluations < 60
     assert "smaller learning rate" in run.message
+    assert torch.equal(run.image, white_noise(*p.shape[2:]).clamp(0, 1))  # nothing was better than the start
 
 
 def test_adam_lowers_the_loss(vgg19, p):
