@@ -1,3 +1,4 @@
+import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -52,21 +53,41 @@ def _files():
 
 
 @pytest.fixture(autouse=True)
-def leaves_no_files_behind(request):
+def leaves_no_files_behind():
     before = _files()
     yield
     left = _files() - before
     assert not left, f"the test left files behind: {sorted(left)}"
 
 
-@pytest.fixture(autouse=True)
-def needs_no_network(monkeypatch):
-    """Refuse connections to other machines; notebook kernels talk over loopback."""
-    connect = socket.socket.connect
+def _is_here(host):
+    if host in (None, "", b"", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
-    def only_here(self, address):
-        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
-            raise AssertionError(f"a test tried to reach {address[0]}; everything must work offline")
-        return connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", only_here)
+# Of the session, so that the networks built above are guarded too.
+@pytest.fixture(scope="session", autouse=True)
+def needs_no_network():
+    """Refuse other machines, looking up their names included; notebook kernels talk over loopback."""
+
+    def only_here(original, host_of):
+        def guarded(*arguments, **options):
+            if not _is_here(host := host_of(arguments)):
+                # No exception that code under test could catch and take for a bad connection.
+                pytest.fail(f"a test tried to reach {host}; everything must work offline")
+            return original(*arguments, **options)
+
+        return guarded
+
+    def of_address(arguments):  # (socket, address); the address of a Unix socket is a path
+        return arguments[1][0] if isinstance(arguments[1], tuple) else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, only_here(getattr(socket.socket, name), of_address))
+        patch.setattr(socket, "getaddrinfo", only_here(socket.getaddrinfo, lambda arguments: arguments[0]))
+        yield

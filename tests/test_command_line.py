@@ -1,8 +1,10 @@
 """python -m helpers, from arguments to files."""
 
 import json
+import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from PIL import Image
 from helpers.__main__ import main
 from helpers.images import load_image, read_record
 from helpers.network import ORIGINAL_SHA256
+from helpers.record import peak_memory
 from helpers.synthesis import Objective
 
 
@@ -44,6 +47,16 @@ def test_transfer_writes_a_picture_and_a_record_of_how_it_was_made(tmp_path):
     assert record["peak_memory_bytes"] > 50_000_000
     terms = {"content", "style", "total", "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"}
     assert set(record["loss_at_start"]) == set(record["loss_at_end"]) == terms
+    for loss in (record["loss_at_start"], record["loss_at_end"]):
+        assert loss["total"] == pytest.approx(0.02 * loss["content"] + loss["style"])
+    assert record["loss_at_end"]["total"] <= record["loss_at_start"]["total"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to compare with")
+def test_peak_memory_is_the_systems_own_number_in_bytes():
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    assert peak_memory(torch.device("cpu")) >= 0.9 * 1024 * int(lines["VmHWM"].split()[0])
+    assert peak_memory(torch.device("cpu")) < 1e12
 
 
 def test_a_record_is_enough_to_make_the_picture_again(tmp_path):
@@ -83,6 +96,14 @@ def test_it_runs_as_a_command(tmp_path):
     assert "3 evaluations" in done.stdout
     assert done.stderr == ""  # no progress bar where nobody watches
     assert opened(tmp_path / "x.jpg").size == (40, 27)
+
+
+def test_an_error_of_the_command_is_one_line_and_exit_code_2(tmp_path):
+    command = [sys.executable, "-m", "helpers", "content", "nowhere.jpg", "-o", str(tmp_path / "x.png")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("error: no picture 'nowhere.jpg'")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -125,6 +146,20 @@ def test_ctrl_c_still_writes_the_best_picture(tmp_path, monkeypatch):
     out = tmp_path / "x.png"
     assert main(["content", "ducks", "-o", str(out), "--size", "40", "--steps", "9"]) == 130
     assert read_record(out)["stopped"] == "interrupted"
+
+
+def test_a_run_that_diverges_says_so_and_keeps_its_best_picture(tmp_path, monkeypatch, capsys):
+    original, calls = Objective.__call__, []
+
+    def call(self, x):
+        calls.append(1)
+        return {k: v * (math.nan if len(calls) == 3 else 1) for k, v in original(self, x).items()}
+
+    monkeypatch.setattr(Objective, "__call__", call)
+    out = tmp_path / "x.png"
+    assert main(["content", "ducks", "-o", str(out), "--size", "40", "--steps", "9"]) == 1
+    assert read_record(out)["stopped"] == "diverged"
+    assert "The loss became nan at evaluation 3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", [[], ["transfer"], ["content"], ["style"]])

@@ -2,18 +2,29 @@
 
 import io
 
+import ipywidgets
 import numpy as np
 import pytest
 import torch
+from IPython import display
 from PIL import Image
 
-from helpers.figures import animate, feature_map_grid, gram_heat_maps, loss_curves, show_images
+from helpers import figures
+from helpers.figures import (
+    animate,
+    colour_map,
+    feature_map_grid,
+    gram_heat_maps,
+    loss_curves,
+    show_images,
+)
 from helpers.images import load_image
 from helpers.synthesis import synthesise
 from helpers.widgets import frame_slider, layer_browser
 
 
 def opened(picture):
+    assert isinstance(picture, display.Image)
     assert picture.metadata["alt"]
     return Image.open(io.BytesIO(picture.data))
 
@@ -31,6 +42,31 @@ def test_images_stand_in_their_order_with_their_captions_as_alt_text():
     assert right[2] > 200 > 60 > right[0]
 
 
+def test_rows_are_filled_one_after_the_other_whatever_the_shapes():
+    tall = colour([0, 1.0, 0]).transpose(2, 3)
+    grey = np.full((40, 60), 0.5)
+    images = [colour([1.0, 0, 0]), tall, colour([0, 0, 1.0]), np.stack([grey] * 3, axis=-1)]
+    picture = show_images(images, columns=2, row_labels=["one", "two"], title="Four", note="a note")
+    assert "Four" in picture.metadata["alt"]
+    pixels = np.asarray(opened(picture).convert("RGB"), dtype=int)
+    rows = {name: np.argwhere(mask(pixels)).mean(0) for name, mask in COLOURED.items()}
+    assert rows["red"][0] == pytest.approx(rows["green"][0], abs=15)
+    assert rows["red"][0] < rows["blue"][0]
+    assert rows["red"][1] == pytest.approx(rows["blue"][1], abs=15)
+    assert rows["red"][1] < rows["green"][1]
+
+
+COLOURED = {
+    name: lambda pixels, i=i: (pixels[..., i] > 200) & (pixels.sum(-1) < 330)
+    for i, name in enumerate(["red", "green", "blue"])
+}
+
+
+def test_an_alt_text_of_ones_own_is_kept():
+    assert show_images([colour([1.0, 0, 0])], alt="all red").metadata["alt"] == "all red"
+    assert loss_curves({"one": [3.0, 2.0]}, alt="a line").metadata["alt"] == "a line"
+
+
 def test_captions_must_match_the_pictures():
     with pytest.raises(ValueError, match="2 captions for 1 pictures"):
         show_images([colour([1.0, 0, 0])], ["one", "two"])
@@ -44,6 +80,21 @@ def test_feature_map_grid_shows_the_strongest_first():
     assert "2 feature maps with the largest mean, of 3" in picture.metadata["alt"]
 
 
+def test_feature_map_grid_numbers_the_maps_and_gives_their_means(monkeypatch):
+    F = torch.zeros(1, 3, 8, 8)
+    F[0, 2], F[0, 0, :4] = 5, 1
+    shown = []
+    monkeypatch.setattr(figures, "show_images", lambda images, captions, *_: shown.extend(captions))
+    feature_map_grid(F)
+    assert shown == ["2: 5", "0: 0.5", "1: 0"]
+
+
+def test_a_colour_map_is_dark_at_the_least_value_and_bright_at_the_largest():
+    brightness = colour_map(torch.tensor([[-3.0, 0.0, 7.0]])).sum(-1)[0]
+    assert brightness[0] < brightness[1] < brightness[2]
+    assert np.isfinite(colour_map(np.ones((2, 2)))).all()
+
+
 def test_loss_curves_name_first_and_last_values():
     picture = loss_curves({"L-BFGS": [100.0, 10.0, 1.0], "Adam": [100.0, 50.0]}, "Losses")
     assert opened(picture).format == "PNG"
@@ -54,6 +105,14 @@ def test_loss_curves_name_first_and_last_values():
 def test_gram_heat_maps_draw_every_matrix():
     G = torch.eye(5)
     assert opened(gram_heat_maps({"a": G[None], "b": 2 * G})).width > 200
+
+
+def test_gram_heat_maps_share_one_scale():
+    picture = gram_heat_maps({"weak": torch.ones(9, 9), "strong": torch.full((9, 9), 1e4)}, columns=2)
+    pixels = np.asarray(opened(picture).convert("RGB"), dtype=int)
+    row = pixels[pixels.shape[0] // 2].sum(-1)
+    weak, strong = (row[round(len(row) * place)] for place in (0.2, 0.6))
+    assert weak < 200 < 500 < strong
 
 
 def test_an_animation_has_one_picture_a_frame_in_order():
@@ -70,11 +129,14 @@ def test_an_animation_has_one_picture_a_frame_in_order():
         animate({})
 
 
-def test_frame_slider_has_a_page_a_frame_and_works_in_the_browser(vgg19, p):
+def test_frame_slider_has_a_page_a_frame_and_works_in_the_browser(vgg19, p, monkeypatch):
+    links, jslink = [], ipywidgets.jslink
+    monkeypatch.setattr(ipywidgets, "jslink", lambda a, b: (links.append((a, b)), jslink(a, b))[1])
     run = synthesise(vgg19, p, content_layer="conv1_1", frames=[0, 2, 4], evaluations=4, progress=False)
     box = frame_slider(run)
     (play, slider), stack = box.children[0].children, box.children[1]
     assert slider.max == play.max == 2
+    assert links == [((play, "value"), (slider, "value")), ((slider, "value"), (stack, "selected_index"))]
     assert [page.children[1].value for page in stack.children] == [f"evaluation {n}" for n in (0, 2, 4)]
     shown = Image.open(io.BytesIO(stack.children[0].children[0].value))
     assert shown.size == (p.shape[3], p.shape[2])

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -37,6 +39,7 @@ def test_every_picture_is_in_the_table_of_sources_with_its_hash():
     assert set(listed) == set(files)
     assert len(files) == 8
     for name, path in files.items():
+        assert len(listed[name]) == 7, name
         assert listed[name][-1] == f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`", name
         assert all(listed[name]), f"{name} lacks an author, a licence or an attribution"
 
@@ -133,10 +136,15 @@ def test_every_kind_of_picture_comes_out_right(picture, name, pixels, tmp_path):
     width=st.integers(1, 90),
     height=st.integers(1, 90),
     size=st.integers(1, 90),
-    mode=st.sampled_from(["RGB", "L", "RGBA", "LA", "P", "CMYK", "1"]),
+    mode=st.sampled_from(["RGB", "L", "RGBA", "LA", "P", "CMYK", "1", "I;16"]),
 )
-def test_any_picture_becomes_a_tensor_of_the_size_asked_for(width, height, size, mode):
-    x = from_pil(Image.new(mode, (width, height), 1), size)
+def test_any_picture_becomes_a_tensor_of_the_size_asked_for(width, height, size, mode, tmp_path_factory):
+    picture = Image.effect_noise((width, height), 100)
+    picture = (
+        Image.new(mode, (width, height), 9999) if mode == "I;16" else picture.convert("RGB").convert(mode)
+    )
+    folder = tmp_path_factory.getbasetemp()
+    x = load_image(saved(folder, picture, "any.tif" if mode == "CMYK" else "any.png"), size)
     assert x.shape[:2] == (1, 3)
     assert max(x.shape[2:]) == size
     assert abs(x.shape[3] - size * width / max(width, height)) <= 1
@@ -235,3 +243,50 @@ def test_a_save_that_fails_leaves_the_old_picture_and_no_other_file(tmp_path, mo
         save_image(torch.ones(1, 3, 4, 4), path)
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
+
+
+def claiming(tmp_path, width, height):
+    """A PNG whose header promises so many pixels, and that holds none."""
+    path, data = tmp_path / "claim.png", b"\x89PNG\r\n\x1a\n"
+    for kind, content in ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", b"")):
+        data += (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("side", [10_955, 100_000])
+def test_a_header_that_promises_too_many_pixels_is_enough_to_refuse_a_file(side, tmp_path):
+    with pytest.raises(ValueError, match="more than 120,000,000 pixels in all; shrink it first"):
+        load_image(claiming(tmp_path, side, side))
+
+
+def test_just_below_the_limit_only_the_missing_pixels_are_complained_about(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MOST_PIXELS", 90 * 90)
+    with pytest.raises(ValueError, match="is damaged"):
+        load_image(claiming(tmp_path, 90, 90))
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.png"])
+def test_a_file_cut_anywhere_is_an_error_that_is_explained(name, tmp_path):
+    path = noisy(tmp_path, name)
+    whole = path.read_bytes()
+    for length in [*range(0, 200, 9), *range(200, len(whole) - 100, 997)]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"is damaged|is not a picture"):
+            load_image(path)
+
+
+@pytest.mark.parametrize(("name", "error"), [("x.png", 0.3), ("X.PNG", 0.3), ("x.jpg", 5), ("x.webp", 5)])
+def test_a_saved_picture_is_read_back_as_it_was(name, error, tmp_path):
+    x = load_image("red_panda", 200)
+    back = load_image(save_image(x, tmp_path / name))
+    assert back.shape == x.shape
+    assert (back - x).abs().mean() * 255 < error
+
+
+def test_a_tensor_that_is_no_picture_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        save_image(torch.full((1, 3, 2, 2), float("inf")), tmp_path / "x.png")
+    assert list(tmp_path.iterdir()) == []

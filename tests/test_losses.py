@@ -70,6 +70,12 @@ def test_gram_matrix_agrees_with_a_sum_written_as_loops(generator):
     np.testing.assert_allclose(gram_matrix(F).numpy(), expected, rtol=1e-5)
 
 
+def test_gram_matrix_agrees_with_an_einstein_sum(generator):
+    F = rectified(generator, 2, 5, 6, 7)
+    expected = np.einsum("biyx,bjyx->bij", F.numpy(), F.numpy())
+    np.testing.assert_allclose(gram_matrix(F).numpy(), expected, rtol=1e-12)
+
+
 def test_gram_matrix_ignores_where_things_are(generator):
     F = rectified(generator, 1, 4, 50)
     order = torch.randperm(50, generator=generator)

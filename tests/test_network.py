@@ -1,5 +1,7 @@
 """VGG19 against torchvision's own, and against what is known of its architecture."""
 
+from urllib.error import URLError
+
 import numpy as np
 import pytest
 import torch
@@ -18,9 +20,15 @@ from helpers.network import (
 )
 
 
+def torchvision_features():
+    with torch.device("meta"):  # without filling the fully connected layers with random numbers
+        features = torchvision.models.vgg19(weights=None).features
+    return features.to_empty(device="cpu")
+
+
 def torchvision_twin(network):
     """torchvision's VGG19 with the same weights, as a list of layers without its in-place ReLUs."""
-    layers = list(torchvision.models.vgg19(weights=None).features)
+    layers = list(torchvision_features())
     convolutions = iter(CONVOLUTION_LAYERS)
     for i, layer in enumerate(layers):
         if isinstance(layer, nn.Conv2d):
@@ -135,6 +143,26 @@ def test_normalising_divides_each_filter_by_its_mean_activation_and_nothing_else
         torch.testing.assert_close(F_n[name], F[name] / m.view(1, -1, 1, 1), rtol=1e-4, atol=1e-5 * scale)
 
 
+def test_there_is_a_mean_activation_of_every_filter_with_either_pooling():
+    means = np.load(MEAN_ACTIVATIONS)
+    assert set(means) == {
+        f"{pooling}/{name}" for pooling in ("average", "max") for name in CONVOLUTION_LAYERS
+    }
+    for key, values in means.items():
+        assert values.shape == (min(64 * 2 ** (int(key[-3]) - 1), 512),)
+        assert (values > 0).all()
+
+
+def test_a_filter_that_never_fires_is_not_blown_up(monkeypatch, tmp_path, p):
+    means = dict(np.load(MEAN_ACTIVATIONS))
+    means["average/conv1_1"][5] = 0
+    np.savez(tmp_path / "means.npz", **means)
+    monkeypatch.setattr(module, "MEAN_ACTIVATIONS", tmp_path / "means.npz")
+    network = VGG19(normalised=True)
+    assert network.divisors["conv1_1"][5] == pytest.approx(0.01)
+    assert network(p, "conv2_1")["conv2_1"].isfinite().all()
+
+
 def test_mean_activations_of_the_photograph_are_near_1_when_normalised(vgg19_normalised):
     features = vgg19_normalised(load_image("chenonceau", 224), ["conv1_1", "conv3_1", "conv5_1"])
     assert all(0.5 < F.mean() < 2 for F in features.values())
@@ -183,9 +211,7 @@ def test_weights_with_another_hash_are_refused(monkeypatch):
 
 
 def in_torchvisions_names(network):
-    names = [
-        n for n, layer in torchvision.models.vgg19().features.named_children() if hasattr(layer, "weight")
-    ]
+    names = [n for n, layer in torchvision_features().named_children() if hasattr(layer, "weight")]
     return {
         f"features.{index}.{part}": getattr(getattr(network, name), part).data
         for index, name in zip(names, CONVOLUTION_LAYERS, strict=True)
@@ -218,6 +244,9 @@ def test_unusable_weight_files_are_named(vgg19, tmp_path):
     torch.save(state, tmp_path / "part.pth")
     with pytest.raises(ValueError, match=r"has no 'conv5_4.bias'"):
         VGG19(tmp_path / "part.pth")
+    torch.save([1, 2, 3], tmp_path / "list.pth")
+    with pytest.raises(ValueError, match="holds no state dict"):
+        VGG19(tmp_path / "list.pth")
 
 
 def test_torchvisions_weights_use_its_own_enum_and_preprocessing(vgg19, monkeypatch):
@@ -236,11 +265,12 @@ def test_torchvisions_weights_use_its_own_enum_and_preprocessing(vgg19, monkeypa
     assert network.preprocessing == module.PREPROCESSING["torchvision"]
 
 
-def test_torchvisions_weights_without_a_network_say_what_to_do(monkeypatch):
-    def offline(self, **options):
-        raise OSError("no route to host")
+def test_torchvisions_weights_without_a_network_say_what_to_do(monkeypatch, tmp_path):
+    def offline(*_, **__):
+        raise URLError("no route to host")
 
-    monkeypatch.setattr(type(torchvision.models.VGG19_Weights.IMAGENET1K_V1), "get_state_dict", offline)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # where no earlier download lies
+    monkeypatch.setattr(torch.hub, "urlopen", offline)
     with pytest.raises(ConnectionError, match="weights='original' needs no network"):
         VGG19("torchvision")
 
@@ -251,3 +281,10 @@ def test_fingerprint_tells_a_changed_weight():
     assert network.fingerprint() == before
     network.conv5_4.bias.data[7] += 1e-3
     assert network.fingerprint() != before
+
+
+@pytest.mark.parametrize(("cuda", "mps", "best"), [(1, 1, "cuda"), (0, 1, "mps"), (0, 0, "cpu")])
+def test_the_fastest_device_there_is_comes_first(cuda, mps, best, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(cuda))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: bool(mps))
+    assert module.best_device() == torch.device(best)

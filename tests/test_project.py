@@ -13,9 +13,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 def test_conda_takes_its_packages_from_pyproject():
     dependencies = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
-    assert dependencies[0] == f"python{PROJECT['requires-python']}"
-    assert dependencies[1] == "pip"
-    assert dependencies[2] == {"pip": ["--editable .[dev]"]}
+    assert dependencies == [f"python{PROJECT['requires-python']}", "pip", {"pip": ["--editable .[dev]"]}]
     assert "dev" in PROJECT["optional-dependencies"]
 
 

@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from helpers import quick, synthesis
-from helpers.images import load_image
+from helpers.images import from_pil, load_image, to_pil
 from helpers.network import CONVOLUTION_LAYERS, STYLE_LAYERS
 from helpers.synthesis import Frequencies, Objective, synthesise, white_noise
 
@@ -59,6 +61,50 @@ def test_a_transfer_lowers_both_losses_far_below_those_of_noise(vgg19):
     content, style = run.history["content"], run.history["style"]
     assert content[run.best] < content[0] / 2
     assert style[run.best] < style[0] / 10
+
+
+@pytest.mark.parametrize(("form", "normalised"), [("printed", False), ("mean", True)])
+def test_the_objective_is_the_papers_equations_written_out(form, normalised, request, p):
+    network = request.getfixturevalue("vgg19_normalised" if normalised else "vgg19")
+    a, x = load_image("ducks", 40), white_noise(*p.shape[2:])
+    weights = {"conv1_1": 0.5, "conv4_1": 2.0}
+
+    def flat(image, layer):
+        return network(image, layer)[layer].flatten(2)[0].double().numpy()
+
+    F, P = flat(x, "conv2_2"), flat(p, "conv2_2")
+    content, style = ((F - P) ** 2).sum() / 2, 0
+    for name, w in weights.items():
+        F_l, A_l = flat(x, name), flat(a, name)
+        (N, M), M_a = F_l.shape, A_l.shape[1]
+        G, A = (np.einsum("ik,jk->ij", features, features) for features in (F_l, A_l))
+        style += w * ((G - A * M / M_a) ** 2).sum() / (4 * N**2 * M**2)
+    if form == "mean":
+        content, style = content * 2 / F.size, style * 4
+    terms = Objective(network, p, a, "conv2_2", weights, form, alpha=0.3, beta=7)(x)
+    assert terms["content"].item() == pytest.approx(content, rel=1e-4)
+    assert terms["style"].item() == pytest.approx(style, rel=1e-4)
+    assert terms["total"].item() == pytest.approx(0.3 * content + 7 * style, rel=1e-4)
+
+
+def test_the_artwork_may_have_another_size_than_the_photograph(vgg19, p):
+    run = synthesise(vgg19, p, load_image("ducks", 64), **SHALLOW, evaluations=20, progress=False)
+    assert run.image.shape == p.shape
+    assert share_left(run) < 0.3
+
+
+def test_a_start_from_the_artwork_is_the_whole_artwork_resized(vgg19, p):
+    a = load_image("ducks", 64)
+    run = synthesise(vgg19, p, a, init="style", frames=[0], evaluations=1, progress=False, **SHALLOW)
+    small = to_pil(a).resize((p.shape[3], p.shape[2]), Image.Resampling.BILINEAR)
+    assert (run.frames[0] - from_pil(small)).abs().max() < 2 / 255
+
+
+def test_a_caption_names_network_pooling_and_losses(vgg19_normalised, a):
+    run = synthesise(
+        vgg19_normalised, a=a, form="mean", style_layers="conv1_1", evaluations=1, progress=False
+    )
+    assert run.caption == "original VGG19, normalised, average pooling, mean losses"
 
 
 def test_the_returned_picture_is_the_best_one(vgg19, p, a):
@@ -162,6 +208,18 @@ def test_the_unit_of_the_loss_does_not_decide_whether_it_moves(factor, vgg19, a)
     assert share_left(scaled) < 0.05
 
 
+@pytest.mark.parametrize("optimiser", synthesis.OPTIMISERS)
+def test_multiplying_alpha_and_beta_by_the_same_number_changes_nothing(optimiser, vgg19, p, a):
+    # Powers of two, which floating point multiplies exactly: about 1e-12, 1 and 1e12.
+    pictures = [
+        synthesise(vgg19, p, a, **SHALLOW, **FEW, optimiser=optimiser, alpha=c / 1024, beta=c).image
+        for c in (2.0**-40, 1.0, 2.0**40)
+    ]
+    assert (pictures[1] - white_noise(*p.shape[2:]).clamp(0, 1)).abs().max() > 0.02
+    torch.testing.assert_close(pictures[0], pictures[1], rtol=0, atol=1e-4)
+    torch.testing.assert_close(pictures[2], pictures[1], rtol=0, atol=1e-4)
+
+
 def interrupt(monkeypatch, at, action):
     original, calls = Objective.__call__, []
 
@@ -186,13 +244,22 @@ def test_an_interrupted_run_returns_its_best_picture(vgg19, p, monkeypatch):
 
 
 @pytest.mark.parametrize("optimiser", synthesis.OPTIMISERS)
-def test_nan_ends_with_the_last_good_picture_and_says_so(optimiser, vgg19, p, monkeypatch):
-    interrupt(monkeypatch, 8, lambda terms: {**terms, "total": terms["total"] * math.nan})
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_nan_or_infinity_ends_with_the_last_good_picture_and_says_so(value, optimiser, vgg19, p, monkeypatch):
+    interrupt(monkeypatch, 8, lambda terms: {**terms, "total": terms["total"] * value})
     run = synthesise(vgg19, p, content_layer="conv2_1", optimiser=optimiser, evaluations=50, progress=False)
     assert run.stopped == "diverged"
-    assert "nan at evaluation 8" in run.message
+    assert f"{value} at evaluation 8" in run.message
     assert run.image.isfinite().all()
     assert run.best < 7
+
+
+def test_nan_at_once_returns_the_start(vgg19, p, monkeypatch):
+    interrupt(monkeypatch, 1, lambda terms: {**terms, "total": terms["total"] * math.nan})
+    run = synthesise(vgg19, p, content_layer="conv2_1", evaluations=50, progress=False)
+    assert (run.stopped, run.evaluations) == ("diverged", 1)
+    torch.testing.assert_close(run.image, white_noise(*p.shape[2:]).clamp(0, 1))
+    assert "nan" in str(run)
 
 
 def test_a_loss_that_grows_and_grows_ends_the_run(vgg19, p):
@@ -221,6 +288,11 @@ def test_frequencies_are_another_way_to_hold_the_same_picture(height, width, gen
     assert held.decode(wave).std() / wave.std() > held.decode(grain * 1.0).std() / (grain * 1.0).std()
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 32, 32), (1, 3, 33, 47)])
+def test_holding_a_picture_by_frequencies_neither_brightens_nor_dims(shape):
+    assert Frequencies(shape, "cpu").gain.square().mean().item() == pytest.approx(1, rel=1e-5)
+
+
 def test_white_noise_has_20_grey_levels_and_no_neighbours():
     x = white_noise(100, 100, seed=3)
     assert (x.std((2, 3)) * 255 - 20).abs().max() < 1
@@ -239,16 +311,24 @@ def test_white_noise_has_20_grey_levels_and_no_neighbours():
         ({"alpha": -1}, "alpha is -1"),
         ({"beta": math.inf}, "beta is inf"),
         ({"learning_rate": 0}, "learning_rate is 0"),
-        ({"form": "gatys"}, "unknown form 'gatys'"),
         ({"content_layer": "conv6_1"}, "unknown layer 'conv6_1'"),
         ({"init": torch.rand(1, 3, 9, 9)}, "init has shape"),
         ({"p": None, "a": None}, "neither p nor a"),
         ({"a": None, "init": "style"}, "init='style' needs that picture"),
     ],
 )
-def test_bad_arguments_are_named(arguments, message, vgg19, p, a):
+def test_bad_arguments_are_named_before_anything_is_computed(arguments, message, vgg19, p, a):
+    passes = []
+    hook = vgg19.conv1_1.register_forward_hook(lambda *_: passes.append(1))
     with pytest.raises(ValueError, match=message):
         synthesise(vgg19, **{"p": p, "a": a, "progress": False, **arguments})
+    hook.remove()
+    assert not passes
+
+
+def test_an_unknown_form_of_the_losses_is_named(vgg19, p):
+    with pytest.raises(ValueError, match="unknown form 'gatys'"):
+        synthesise(vgg19, p, form="gatys", progress=False)
 
 
 def test_the_tests_switch_makes_runs_short_and_pictures_small(vgg19, monkeypatch):
