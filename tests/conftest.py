@@ -13,6 +13,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = {".git", ".venv", "__pycache__", ".ruff_cache", ".hypothesis", ".ipynb_checkpoints"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def keeps_nothing_between_runs(tmp_path_factory):
+    """Point the cache folder, of this process and of those it starts, to a new empty one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def vgg19():
     return VGG19()
