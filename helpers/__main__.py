@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from helpers.convolution import PRECISIONS
 from helpers.images import check_output, load_image, picture_names, picture_path, save_image
 from helpers.losses import PRESETS
 from helpers.network import STYLE_LAYERS, VGG19, best_device
@@ -44,6 +45,13 @@ def build_parser() -> argparse.ArgumentParser:
         default="printed",
         help="printed: the paper's equations on the original network; normalised: mean squared "
         "errors on the normalised network (default: %(default)s)",
+    )
+    common.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of the features: float32, bfloat16, or whichever this machine is much faster in "
+        "(default: %(default)s)",
     )
     common.add_argument("--json", metavar="FILE", help="also write how the picture was made as JSON")
 
@@ -107,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         init=getattr(arguments, "init", "noise"),
         seed=arguments.seed,
         evaluations=arguments.steps,
+        precision=arguments.precision,
         progress=sys.stderr.isatty(),
     )
     names = {key: Path(picture_path(source)).name for key, source in (("p", content), ("a", style)) if source}

