@@ -12,13 +12,12 @@ are three ways to compute one:
 Which is fastest cannot be read off a processor's name. ``fastest`` measures once and keeps the answer.
 """
 
-import ctypes
 import functools
 import json
 import math
 import os
 import platform
-import sys
+import threading
 import time
 import weakref
 from dataclasses import asdict, dataclass
@@ -55,8 +54,8 @@ def convolution_relu(
     Args:
         x: (B, C, H, W).
         layer: With zero padding of 1; its weights are float32.
-        kept: Whether the result stays in memory anyway. If not, back-propagation keeps only where it
-            is positive, in a quarter of the bytes.
+        kept: Whether the result is used by anything but the next layer, and so stays in memory anyway.
+            If not, back-propagation keeps only where it is positive, in a quarter of the bytes.
         winograd: Compute Winograd's way where this layer and picture are large enough for it.
 
     Returns:
@@ -79,7 +78,7 @@ class _ConvolutionReLU(torch.autograd.Function):
         else:
             weight, bias = layer.weight.to(x.dtype), layer.bias.to(x.dtype)
             y = conv2d(x, weight, bias, padding=1).relu_()  # a new tensor that nobody has seen yet
-        ctx.layer, ctx.shape, ctx.winograd = layer, x.shape, use_winograd
+        ctx.layer, ctx.shape, ctx.winograd, ctx.kept = layer, x.shape, use_winograd, kept
         ctx.save_for_backward(y if kept else y > 0)
         return y
 
@@ -90,7 +89,9 @@ class _ConvolutionReLU(torch.autograd.Function):
         if ctx.winograd:
             x_gradient = winograd(gradient, _kernels(layer, y).mT, turned=True, y=y)
         else:
-            gradient = relu_backward(gradient, y, torch.empty_like(gradient))
+            # A result that only the next layer used has a gradient that nobody else will look at.
+            out = torch.empty_like(gradient) if ctx.kept else gradient
+            gradient = relu_backward(gradient, y, out)
             x_gradient = conv2d_input(ctx.shape, layer.weight.to(gradient.dtype), gradient, padding=1)
         return x_gradient, None, None, None
 
@@ -101,7 +102,7 @@ _KEPT_KERNELS = weakref.WeakKeyDictionary()  # layer to (what its weights were, 
 def _kernels(layer: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     """Return the transformed kernels, kept from call to call where making them costs much of the time."""
     if tiles(x) >= KEPT_BELOW:
-        return transformed_kernels(layer.weight)
+        return transformed_kernels(layer.weight, out=_scratch("U", layer.weight.numel() * 4))
     weight = (layer.weight.data_ptr(), layer.weight._version)
     if _KEPT_KERNELS.get(layer, (None,))[0] != weight:
         _KEPT_KERNELS[layer] = (weight, transformed_kernels(layer.weight))
@@ -168,10 +169,23 @@ TURNED_INPUT = _both_ways((_squares[:, None] * _input)[_reciprocal])
 TURNED_OUTPUT = _both_ways(_output[:, _reciprocal])
 
 
-def transformed_kernels(weight: torch.Tensor) -> torch.Tensor:
+def transformed_kernels(weight: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
     """Return the values of 3×3 kernels at the 36 points, (N, C, 3, 3) → (36, C, N)."""
     N, C = weight.shape[:2]
-    return (KERNEL @ weight.permute(2, 3, 1, 0).reshape(9, C * N)).view(36, C, N)
+    flat = weight.permute(2, 3, 1, 0).reshape(9, C * N)
+    return torch.mm(KERNEL, flat, out=None if out is None else out.view(36, C * N)).view(36, C, N)
+
+
+_kept_scratch = threading.local()
+
+
+def _scratch(name: str, *shape: int) -> torch.Tensor:
+    """Return memory for a value that nothing needs after the call; the same memory every time."""
+    numbers = math.prod(shape)
+    kept = vars(_kept_scratch)
+    if name not in kept or kept[name].numel() < numbers:
+        kept[name] = torch.empty(numbers)
+    return kept[name][:numbers].view(shape)
 
 
 def winograd(
@@ -201,7 +215,7 @@ def winograd(
     rows, columns = math.ceil(H / 4), math.ceil(W / 4)  # of tiles
     band = max(1, min(rows, BAND // (columns * C)))
     result = x.new_empty(B, 4 * rows, 4 * columns, N)
-    padded = x.new_zeros(4 * band + 2, 4 * columns + 2, C)
+    padded = _scratch("padded", 4 * band + 2, 4 * columns + 2, C).zero_()
     for image in range(B):
         source = x[image].permute(1, 2, 0)  # (H, W, C)
         for r in range(0, rows, band):
@@ -219,10 +233,13 @@ def winograd(
                 rectified = y[image].permute(1, 2, 0)[first:last]
                 relu_backward(source[first:last], rectified, target)
             s = padded.stride(0)
-            d = padded.as_strided((6, 6, n, columns, C), (s, C, 4 * s, 4 * C, 1)).reshape(36, T * C)
-            V = (into @ d).view(36, T, C)
-            M = V @ U  # (36, T, C) @ (36, C, N): one product for each of the 36 points
-            Y = (out_of @ M.view(36, T * N)).view(4, 4, n, columns, N)
+            d = _scratch("d", 6, 6, n, columns, C)
+            d.copy_(padded.as_strided(d.shape, (s, C, 4 * s, 4 * C, 1)))
+            V = torch.mm(into, d.view(36, T * C), out=_scratch("V", 36, T * C)).view(36, T, C)
+            # (36, T, C) @ (36, C, N): one product for each of the 36 points
+            M = torch.bmm(V, U, out=_scratch("M", 36, T, N))
+            Y = torch.mm(out_of, M.view(36, T * N), out=_scratch("Y", 16, T * N))
+            Y = Y.view(4, 4, n, columns, N)
             target = result[image, 4 * r : 4 * (r + n)].view(n, 4, columns, 4, N)
             if bias is None:
                 target.copy_(Y.permute(2, 0, 3, 1, 4))
@@ -340,16 +357,3 @@ def choose_precision(precision: str, device: torch.device) -> tuple[str, str]:
         what = f"takes {1 / gain:.0f} times as long as float32" if gain else "is not to be had"
         return "float32", f"bfloat16 {what} on this machine; running in float32."
     return precision, ""
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc to keep memory that is freed instead of giving it back to the system.
-
-    Large tensors come and go at every evaluation. Given back, their pages have to be mapped and
-    cleared again each time, which costs more than filling them. Where there is no glibc, nothing happens.
-    """
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        trim_threshold, mapping_threshold = -1, -3  # mallopt's numbers for the two settings
-        glibc = ctypes.CDLL(None)
-        glibc.mallopt(trim_threshold, 2**31 - 1)
-        glibc.mallopt(mapping_threshold, 32 * 2**20)  # the largest that it takes

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import relu
-from torch.nn.utils import skip_init
 
 from helpers.convolution import average_pooling, convolution_relu
 
@@ -158,9 +157,8 @@ class VGG19(nn.Module):
         for name in LAYERS:
             if name.startswith("conv"):
                 channels = CHANNELS[int(name[4])]
-                # Without first values: they would be replaced at once.
-                convolution = skip_init(nn.Conv2d, before, channels, kernel_size=3, padding=1)
-                self.add_module(name, convolution)
+                with torch.device("meta"):  # without first values: they would be replaced at once
+                    self.add_module(name, nn.Conv2d(before, channels, kernel_size=3, padding=1))
                 before = channels
             else:
                 pool = nn.AvgPool2d(2) if pooling == "average" else nn.MaxPool2d(2)

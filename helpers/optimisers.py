@@ -13,7 +13,28 @@ import torch
 FIRST_STEP = 5 / 255
 
 
-def lbfgs(evaluate, x: torch.Tensor, precondition, steps: deque) -> None:
+class Steps(deque):
+    """The latest steps of L-BFGS: (s, y, 1 / sᵀy), a step and the change of the gradient along it.
+
+    Args:
+        like: A picture of the size and on the device of the run.
+        history: How many steps to remember; each takes the memory of two pictures.
+    """
+
+    def __init__(self, like: torch.Tensor, history: int):
+        """Reserve the memory at once: pieces that live long between pieces that do not would waste more."""
+        super().__init__(maxlen=history)
+        self._memory, self._next = like.new_empty(history, 2, *like.shape), 0
+
+    def remember(self, s: torch.Tensor, y: torch.Tensor, curvature: float) -> None:
+        """Keep copies of a step and forget the oldest one if there are too many."""
+        place = self._memory[self._next % self.maxlen]
+        self._next += 1
+        place[0], place[1] = s, y
+        self.append((place[0], place[1], 1 / curvature))
+
+
+def lbfgs(evaluate, x: torch.Tensor, precondition, steps: Steps) -> None:
     """Follow L-BFGS until no step lowers the loss any more, or ``evaluate`` raises an exception.
 
     The first guess of the inverse Hessian is ``precondition``, scaled by the latest step. A step
@@ -24,8 +45,8 @@ def lbfgs(evaluate, x: torch.Tensor, precondition, steps: deque) -> None:
         evaluate: From a picture like x to (loss as a number, gradient like x).
         x: Where to start, (1, 3, H, W).
         precondition: Linear, symmetric and positive, from a gradient to a direction.
-        steps: Where to remember steps; its ``maxlen`` is the history, and each takes the memory of two
-            pictures. Handed on to a later call, it saves that call from learning the curvature anew.
+        steps: Where to remember steps. Handed on to a later call, it saves that call from learning
+            the curvature anew.
 
     Source: Nocedal and Wright, "Numerical Optimization", 2006, algorithms 7.4 and 3.1.
     """
@@ -42,7 +63,7 @@ def lbfgs(evaluate, x: torch.Tensor, precondition, steps: deque) -> None:
             d *= 1 / (rho * _dot(y, precondition(y)))
         else:  # nothing is known of the curvature yet
             d *= FIRST_STEP / max(d.abs().mean().item(), 1e-30)
-        for s, y, rho in steps:  # (s, y, 1 / sᵀy): a step and the change of the gradient along it
+        for s, y, rho in steps:
             d += (factors.pop() - rho * _dot(y, d)) * s
         d = -d
         slope = _dot(gradient, d)
@@ -65,7 +86,7 @@ def lbfgs(evaluate, x: torch.Tensor, precondition, steps: deque) -> None:
         x, loss, gradient = x + s, new_loss, new_gradient
         curvature = _dot(s, y)
         if curvature > 1e-8 * s.norm().item() * y.norm().item():
-            steps.append((s, y, 1 / curvature))
+            steps.remember(s, y, curvature)
 
 
 def adam(evaluate, x: torch.Tensor, learning_rate: float) -> None:

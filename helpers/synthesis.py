@@ -6,14 +6,13 @@ frozen.
 """
 
 import time
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
 from tqdm.auto import tqdm
 
-from helpers.convolution import choose_precision, fastest, keep_freed_memory
+from helpers.convolution import choose_precision, fastest
 from helpers.losses import (
     PRESETS,
     content_loss,
@@ -25,7 +24,7 @@ from helpers.losses import (
 )
 from helpers.memory import check_memory, history_length, memory_needed
 from helpers.network import STYLE_LAYERS, VGG19, check_layers, check_size
-from helpers.optimisers import adam, coarse_first, lbfgs
+from helpers.optimisers import Steps, adam, coarse_first, lbfgs
 from helpers.quick import quick_evaluations
 
 #: Standard deviation of the white noise that a run starts from: 20 of 255 grey levels.
@@ -245,7 +244,6 @@ def synthesise(
         tqdm.write(warning)
     objective = Objective(network, p, a, content_layer, style_layers, form, alpha, beta)
     objective.dtype = dtype
-    keep_freed_memory()
     settings = {
         "weights": network.weights,
         "weights_hash": network.weights_hash,
@@ -311,13 +309,13 @@ class _Run:
 
     def _lbfgs(self):
         precondition = coarse_first(self.start.shape, self.start.device)
-        steps = deque(maxlen=history_length(*self.start.shape[2:]))
+        steps = Steps(self.start, history_length(*self.start.shape[2:]))
         before = -1
         # It returns where no step lowers the loss, which a fresh start or more precision may change.
         while self.objective.dtype != torch.float32 or self.result.evaluations > before:
             try:
                 before = self.result.evaluations + 2 * 21
-                lbfgs(self.evaluate, self.best_x, precondition, steps)
+                lbfgs(self.evaluate, self.best_x.clone(), precondition, steps)
             except _MorePrecision:
                 pass
             if self.objective.dtype != torch.float32:
@@ -362,7 +360,8 @@ class _Run:
         totals, n = self.result.history["total"], self.result.evaluations
         loss = totals[-1]
         if loss < self.best_loss:
-            self.best_loss, self.best_x = loss, x.detach().clone()
+            self.best_loss = loss
+            self.best_x.copy_(x.detach())
         if n in self.wanted_frames:
             self.result.frames[n] = self.best_x.clamp(0, 1)
         self.bar.update()
