@@ -67,11 +67,16 @@ def lbfgs(evaluate, x: torch.Tensor, precondition, steps: Steps) -> None:
             d += (factors.pop() - rho * _dot(y, d)) * s
         d = -d
         slope = _dot(gradient, d)
+        if not slope < 0:  # at a minimum, or misled by what was remembered
+            if not steps:
+                return
+            steps.clear()
+            continue
 
         t, new_loss = 1.0, math.inf
         for _ in range(20):
             new_loss, new_gradient = evaluate(x + t * d)
-            if new_loss <= loss + 1e-4 * t * slope and slope < 0:
+            if new_loss <= loss + 1e-4 * t * slope:
                 break
             # The lowest point of the parabola through both losses with this slope, within bounds.
             parabola = -slope * t / (2 * (new_loss - loss - slope * t)) if new_loss < math.inf else 0.1

@@ -1,0 +1,89 @@
+"""The estimate of a run's memory, and what it says when it does not fit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from helpers import memory
+from helpers.memory import check_memory, history_length, memory_needed
+from helpers.network import STYLE_LAYERS
+
+CPU = torch.device("cpu")
+
+# In a process of its own, since the peak of a process never falls again.
+RUN = """
+import json
+from helpers import memory
+from helpers.images import load_image
+from helpers.network import VGG19
+from helpers.record import peak_memory
+from helpers.synthesis import synthesise
+memory.HISTORY_BYTES = 0  # the least history, full after a few evaluations
+network = VGG19()
+p, a = load_image("chenonceau", 384), load_image("starry_night", 384)
+before = peak_memory(network.device)
+run = synthesise(network, p, a, evaluations=14, progress=False)
+layers = [run.settings["content_layer"], *run.settings["style_weights"]]
+print(json.dumps([memory.memory_needed(*p.shape[2:], layers), peak_memory(network.device) - before]))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's way of counting")
+def test_the_estimate_is_near_what_a_run_takes():
+    done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, check=True)
+    estimate, taken = json.loads(done.stdout)
+    assert 0.6 * taken < estimate < 1.7 * taken, (estimate, taken)
+
+
+def test_the_estimate_grows_with_the_picture_the_depth_and_max_pooling():
+    usual = memory_needed(384, 512, STYLE_LAYERS)
+    assert 3 * usual < memory_needed(3 * 384, 3 * 512, STYLE_LAYERS) < 9 * usual
+    assert memory_needed(384, 512, ["conv1_1"]) < usual < memory_needed(384, 512, STYLE_LAYERS, pooling="max")
+    assert memory_needed(384, 512, STYLE_LAYERS, torch.bfloat16) < usual
+
+
+def test_a_run_at_1024_pixels_needs_less_than_4_gigabytes():
+    assert memory_needed(768, 1024, [*STYLE_LAYERS, "conv4_2"]) < 3.4e9  # beside 0.6 GB of the process
+
+
+def test_small_pictures_have_a_long_history_and_large_ones_a_short_one():
+    lengths = [history_length(3 * side // 4, side) for side in (64, 256, 512, 1024, 4096)]
+    assert lengths == [100, 84, 21, 10, 10]
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    def pretend(free, total):
+        monkeypatch.setattr(memory, "memory_available", lambda device: (free * 1e9, total * 1e9))
+
+    return pretend
+
+
+def test_a_run_that_fits_says_nothing(machine):
+    machine(3, 8)
+    assert check_memory(384, 512, int(2.9e9), CPU) == ""
+
+
+def test_a_run_that_may_not_fit_says_what_it_needs_and_what_would_fit(machine):
+    machine(1, 8)
+    warning = check_memory(1200, 1600, int(4e9), CPU)
+    assert warning == (
+        "A picture of 1600 × 1200 px needs about 4.0 GB, and 1.0 GB of 8.0 GB are free; at size 760 it "
+        "would fit, or close other programs."
+    )
+
+
+def test_a_run_that_cannot_fit_is_refused_before_anything_is_computed(machine, vgg19, monkeypatch):
+    from helpers.network import VGG19
+    from helpers.synthesis import synthesise
+
+    machine(0.05, 0.1)
+    monkeypatch.setattr(VGG19, "preprocess", lambda *_: pytest.fail("the run had begun"))
+    with pytest.raises(
+        ValueError, match=r"a picture of 64 × 64 px needs about 0\.1 GB.*at size \d+ it would"
+    ):
+        synthesise(vgg19, torch.rand(1, 3, 64, 64), content_layer="conv2_1", progress=False)

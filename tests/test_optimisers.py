@@ -1,0 +1,151 @@
+"""L-BFGS and Adam on functions whose minima are known, and beside PyTorch's own."""
+
+import contextlib
+import itertools
+
+import pytest
+import torch
+
+from helpers.optimisers import Steps, adam, coarse_first, lbfgs
+
+
+class Enough(Exception):
+    pass
+
+
+def counted(loss_of, most):
+    """Return an evaluate function that ends after so many calls, and the list of its losses."""
+    losses = []
+
+    def evaluate(x):
+        if len(losses) == most:
+            raise Enough
+        x = x.detach().requires_grad_()
+        loss = loss_of(x)
+        losses.append(loss.item())
+        return loss.item(), torch.autograd.grad(loss, x)[0]
+
+    return evaluate, losses
+
+
+def same(v):
+    return v
+
+
+def run(optimiser, loss_of, most, *arguments):
+    evaluate, losses = counted(loss_of, most)
+    with contextlib.suppress(Enough):
+        optimiser(evaluate, *arguments)
+    return losses
+
+
+@pytest.fixture
+def valley(generator):
+    """A quadratic 1000 times as steep in some directions as in others, with its minimum at 0.3."""
+    steepness = torch.logspace(0, 3, 3 * 8 * 8, dtype=torch.float64)[torch.randperm(192, generator=generator)]
+    return lambda x: (steepness.view(1, 3, 8, 8) * (x - 0.3) ** 2).sum()
+
+
+def start():
+    return torch.zeros(1, 3, 8, 8, dtype=torch.float64)
+
+
+def test_lbfgs_finds_the_bottom_of_a_long_valley(valley):
+    losses = run(lbfgs, valley, 150, start(), same, Steps(start(), 20))
+    assert min(losses) < 1e-6 * losses[0]
+
+
+def test_lbfgs_takes_no_more_evaluations_than_pytorchs(valley):
+    ours = run(lbfgs, valley, 60, start(), same, Steps(start(), 20))
+    x = start().requires_grad_()
+    evaluate, theirs = counted(valley, 60)
+
+    def closure():
+        loss, x.grad = evaluate(x)
+        return loss
+
+    options = {"max_iter": 100, "tolerance_grad": 0, "tolerance_change": 0, "history_size": 20}
+    with pytest.raises(Enough):
+        torch.optim.LBFGS([x], line_search_fn="strong_wolfe", **options).step(closure)
+    assert min(ours) < 1.5 * min(theirs)
+
+
+def test_nearly_every_evaluation_of_lbfgs_lowers_the_loss(valley):
+    losses = run(lbfgs, valley, 80, start(), same, Steps(start(), 20))
+    assert sum(b < a for a, b in itertools.pairwise(losses)) > 0.9 * len(losses)
+
+
+def test_the_first_step_moves_pixels_by_5_grey_levels_whatever_the_unit_of_the_loss():
+    for unit in (1e-9, 1.0, 1e9):
+        tried = []
+
+        def evaluate(x, unit=unit, tried=tried):
+            tried.append(x)
+            if len(tried) == 2:
+                raise Enough
+            return unit, torch.full_like(x, unit)
+
+        with pytest.raises(Enough):
+            lbfgs(evaluate, start(), same, Steps(start(), 5))
+        assert (tried[1] - tried[0]).abs().mean().item() == pytest.approx(5 / 255)
+
+
+def test_lbfgs_returns_where_no_step_lowers_the_loss():
+    losses = run(lbfgs, lambda x: (x**2).sum(), 200, start(), same, Steps(start(), 5))
+    assert len(losses) < 50
+
+
+def test_lbfgs_goes_back_from_a_cliff():
+    def cliff(x):  # infinite just beside the minimum at 0.015
+        return torch.where(x > 0.0175, torch.inf, (x - 0.015) ** 2).sum()
+
+    losses = run(lbfgs, cliff, 60, start(), same, Steps(start(), 5))
+    assert max(losses[1:]) == float("inf")
+    assert min(losses) < 1e-3 * losses[0]
+
+
+def test_steps_go_on_in_a_later_call(valley):
+    steps = Steps(start(), 20)
+    run(lbfgs, valley, 40, start(), same, steps)
+    assert len(steps) == 20
+    at = start() + 0.25
+    known = run(lbfgs, valley, 10, at, same, steps)
+    anew = run(lbfgs, valley, 10, at, same, Steps(start(), 20))
+    assert min(known) < min(anew)
+
+
+def test_steps_forget_the_oldest(generator):
+    steps = Steps(start(), 3)
+    pictures = [torch.rand(start().shape, generator=generator, dtype=torch.float64) for _ in range(5)]
+    for picture in pictures:
+        steps.remember(picture, 2 * picture, 4.0)
+    assert len(steps) == 3
+    for (s, y, rho), picture in zip(steps, pictures[2:], strict=True):
+        assert torch.equal(s, picture)
+        assert torch.equal(y, 2 * picture)
+        assert rho == 0.25
+
+
+@pytest.mark.parametrize("height", [8, 9])
+@pytest.mark.parametrize("width", [10, 11])
+def test_coarse_first_is_symmetric_positive_and_favours_coarse_structures(height, width, generator):
+    precondition = coarse_first((1, 3, height, width), "cpu")
+    u, v = (torch.randn(1, 3, height, width, generator=generator) for _ in range(2))
+    assert (u * precondition(v)).sum().item() == pytest.approx((v * precondition(u)).sum().item(), rel=1e-4)
+    assert (u * precondition(u)).sum() > 0
+    wave = torch.cos(torch.arange(width) * 2 * torch.pi / width).expand(1, 3, height, width)
+    grain = (torch.arange(height)[:, None] + torch.arange(width)).remainder(2).expand(
+        1, 3, height, width
+    ) - 0.5
+    assert precondition(wave).std() / wave.std() > 2 * precondition(grain).std() / grain.std()
+
+
+def test_adam_goes_where_pytorchs_goes(valley):
+    ours, x = [], start().requires_grad_()
+    run(adam, lambda x: (ours.append(x.detach().clone()), valley(x))[1], 12, start(), 0.02)
+    theirs = torch.optim.Adam([x], lr=0.02)
+    for i in range(12):
+        torch.testing.assert_close(ours[i], x.detach(), rtol=1e-6, atol=1e-9)
+        theirs.zero_grad()
+        valley(x).backward()
+        theirs.step()
