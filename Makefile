@@ -5,7 +5,7 @@ BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks format
+.PHONY: help setup lab test notebooks bench format
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ test: .venv/.installed ## check style and run every test
 
 notebooks: .venv/.installed ## run changed notebooks at full quality and store outputs (ALL=1: every one)
 	$(BIN)/python notebooks/run.py $(if $(ALL),--all)
+
+bench: .venv/.installed ## measure speed and memory into benchmarks/ (ONLY="1 5": these targets)
+	$(BIN)/python benchmarks/run.py $(ONLY)
 
 format: .venv/.installed ## format code and notebooks
 	$(BIN)/ruff check --fix .

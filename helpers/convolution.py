@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad, relu
 from torch.nn.grad import conv2d_input
 
 from helpers.cache import cache_folder
@@ -49,7 +49,7 @@ def convolution_relu(
     """Return relu(layer(x)) for a 3×3 convolution of fixed weights.
 
     It computes in the data type of x. The result is a new tensor, and back-propagation reaches x
-    only: the weights are constants.
+    only: the weights are constants, unless they ask for a gradient.
 
     Args:
         x: (B, C, H, W).
@@ -61,6 +61,8 @@ def convolution_relu(
     Returns:
         (B, N, H, W), in channels-last layout.
     """
+    if layer.weight.requires_grad:  # a network that is being trained
+        return relu(layer(x))
     wide = layer.in_channels >= 64 and layer.out_channels >= 128 and tiles(x) >= FEWEST_TILES
     return _ConvolutionReLU.apply(x, layer, kept, winograd and wide and x.dtype == torch.float32)
 

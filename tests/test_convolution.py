@@ -71,6 +71,13 @@ def test_convolution_and_relu_have_pytorchs_values_and_gradient(use_winograd, ke
     assert relative_error(gradient, expected) < 1e-5
 
 
+def test_weights_that_ask_for_a_gradient_get_one(layer, generator):
+    x = torch.randn(1, 64, 24, 24, generator=generator)
+    layer.requires_grad_(True)
+    convolution_relu(x, layer, winograd=True).sum().backward()
+    assert layer.weight.grad.abs().sum() > 0
+
+
 def test_kernels_are_transformed_again_when_the_weights_change(layer, generator):
     x = torch.randn(1, 64, 24, 24, generator=generator)
     before = convolution_relu(x, layer, winograd=True)

@@ -1,0 +1,397 @@
+"""Measure how fast the series computes, beside pastiche and beside the usual way in PyTorch.
+
+    python benchmarks/run.py            every target; about half an hour on two CPU cores
+    python benchmarks/run.py 1 5        these targets only; the others keep their last numbers
+
+Times are medians of runs in turn (A B A B ...), and only their ratios are compared. The results
+go into report.json, report.md and pictures/ beside this file.
+"""
+
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from pastiche.pastiche import PasticheArtist
+from torch.nn.functional import conv2d
+from torch.nn.grad import conv2d_input
+
+from helpers.convolution import fastest
+from helpers.figures import loss_curves, show_images
+from helpers.images import load_image, picture_path
+from helpers.losses import content_loss, layer_style_loss, total_loss
+from helpers.network import LAYERS, VGG19
+from helpers.record import machine
+from helpers.synthesis import Objective, synthesise, white_noise
+
+FOLDER = Path(__file__).resolve().parent
+PAIRS = (("chenonceau", "starry_night"), ("red_panda", "ducks"), ("picos_de_europa", "night_cafe"))
+CONTENT_LAYER = "conv4_2"
+SIDES = (128, 256, 384, 512, 768, 1024, 1536)
+
+
+def in_turn(functions: dict, repeats: int = 7) -> dict[str, float]:
+    """Return each function's median time in seconds; all run once per round, in the same order."""
+    times = {name: [] for name in functions}
+    for round_ in range(repeats + 1):
+        for name, function in functions.items():
+            began = time.perf_counter()
+            function()
+            if round_:  # the first round fills caches
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+class PlainObjective(Objective):
+    """The same loss as most people write it: float32, autograd through everything."""
+
+    def __call__(self, x):
+        """Return the loss terms, from features that are all computed first."""
+        features = self.network(x, self.layers)
+        content = style = x.new_zeros(())
+        for name, w in self.style_weights.items():
+            F = features[name].flatten(2)
+            A, M_a = self.targets[name]
+            style = style + w * layer_style_loss(F @ F.mT, A, F.shape[2], M_a, self.form)[0]
+        if self.content_layer:
+            content = content_loss(features[self.content_layer], self.P, self.form)[0]
+        return {"total": total_loss(content, style, self.alpha, self.beta)}
+
+
+def gradient_of(objective, x):
+    """Return a function without arguments that makes one evaluation, forward and backward."""
+
+    def evaluate():
+        x.grad = None
+        objective(x)["total"].backward()
+
+    return evaluate
+
+
+def convolutions_alone(network, height, width, dtype):
+    """Return a function that computes every convolution of an evaluation, forward and backward, on noise."""
+    jobs, h, w = [], height, width
+    for name in LAYERS[: LAYERS.index("conv5_1") + 1]:
+        if name.startswith("pool"):
+            h, w = h // 2, w // 2
+            continue
+        weight = getattr(network, name).weight.to(dtype, memory_format=torch.channels_last)
+        N, C = weight.shape[:2]
+        x, g = (torch.rand(1, n, h, w, dtype=dtype).to(memory_format=torch.channels_last) for n in (C, N))
+        jobs.append((x, weight, g))
+
+    def compute():
+        for x, weight, g in jobs:
+            conv2d(x, weight, padding=1)
+            conv2d_input(x.shape, weight, g, padding=1)
+
+    return compute
+
+
+def one_evaluation():
+    """Target 1: one evaluation at 512 × 384."""
+    network, (p, a) = VGG19(), (load_image(name, 512) for name in PAIRS[0])
+    height, width = p.shape[2:]
+    pastiche = PasticheArtist(
+        *(str(picture_path(PAIRS[0][0])), [str(picture_path(PAIRS[0][1]))]),
+        pooling="avg", size=512, style_size=512, random_init=True,
+    )  # fmt: skip
+    with torch.no_grad():
+        pastiche.pastiche.copy_(network.preprocess(white_noise(height, width)))
+    x = white_noise(height, width).requires_grad_()
+    ours = {dtype: Objective(network, p, a) for dtype in (torch.float32, torch.bfloat16)}
+    ours[torch.bfloat16].dtype = torch.bfloat16
+    functions = {
+        "pastiche": lambda: pastiche._calc_loss().backward(),
+        "plain float32": gradient_of(PlainObjective(network, p, a), x),
+        "ours, float32": gradient_of(ours[torch.float32], x),
+        "ours, bfloat16": gradient_of(ours[torch.bfloat16], x),
+        "convolutions alone, float32": convolutions_alone(network, height, width, torch.float32),
+        "convolutions alone, bfloat16": convolutions_alone(network, height, width, torch.bfloat16),
+    }
+    with torch.set_grad_enabled(True):
+        seconds = in_turn(functions, 5)
+    auto = "bfloat16" if fastest().bfloat16_gain >= 1.5 else "float32"
+    best = seconds[f"ours, {auto}"]
+    alone = {d: seconds[f"convolutions alone, {d}"] for d in ("float32", "bfloat16")}
+    rows = [
+        ("1a", f"pastiche's time ÷ ours ({auto}), one evaluation", seconds["pastiche"] / best, 5, "≥"),
+        ("1b", "ours ÷ convolutions alone in bfloat16", best / alone["bfloat16"], 1.6, "≤"),
+        ("1c", "ours ÷ convolutions alone, float32", seconds["ours, float32"] / alone["float32"], 1.3, "≤"),
+    ]
+    return rows, {"seconds of one evaluation at 512 × 384": seconds}
+
+
+def bfloat16_ends_where_float32_ends(size=160, evaluations=60):
+    """Target 2: the final loss in float32 after equal evaluations, in either precision."""
+    network, ratios, pictures, captions = VGG19(), {}, [], []
+    for pair in PAIRS:
+        p, a = (load_image(name, size) for name in pair)
+        for init in ("noise", "content"):
+            options = {"init": init, "evaluations": evaluations, "progress": False}
+            runs = [synthesise(network, p, a, precision=d, **options) for d in ("float32", "bfloat16")]
+            losses = [min(run.history["total"][-12:]) for run in runs]  # the last fifth is in float32
+            ratios[f"{pair[0]}, {pair[1]}, from {init}"] = losses[1] / losses[0]
+            if init == "noise":
+                pictures += [run.image for run in runs]
+                captions += [f"{pair[0]}, float32", "bfloat16"]
+    figure = show_images(
+        pictures, captions, "The same runs in float32 and in bfloat16 look the same", columns=6
+    )
+    (FOLDER / "pictures" / "precision.jpg").write_bytes(figure.data)
+    worst = max(ratios.values())
+    what = f"final loss, bfloat16 ÷ float32, worst of 6 runs ({size} px, {evaluations} evaluations)"
+    return [("2", what, worst, 1.02, "≤")], {"final loss, bfloat16 ÷ float32": ratios}
+
+
+def plain_lbfgs(objective, shape, seed, evaluations, enough=0.0):
+    """Optimise the usual way and return the loss of every evaluation, and the seconds of each."""
+    x = (white_noise(*shape, seed=seed) * 255).requires_grad_()
+    options = {"tolerance_grad": 0, "tolerance_change": 0, "history_size": 20}
+    optimiser = torch.optim.LBFGS([x], max_iter=evaluations, max_eval=evaluations, **options)
+    losses, seconds, began = [], [], time.perf_counter()
+
+    def closure():
+        x.grad = None
+        loss = objective(x / 255)["total"]
+        loss.backward()
+        losses.append(loss.item())
+        seconds.append(time.perf_counter() - began)
+        return loss
+
+    while len(losses) < evaluations:
+        before = len(losses)
+        optimiser.step(closure)
+        if len(losses) - before < 2:  # stalled
+            break
+    return losses[:evaluations], seconds[:evaluations]
+
+
+def first_at_most(losses, wanted):
+    """Return at which evaluation a run reaches a loss; infinity if it never does."""
+    return next((i + 1 for i, loss in enumerate(losses) if loss <= wanted), float("inf"))
+
+
+def fewer_evaluations(size=96, seeds=3):
+    """Target 3: evaluations until the loss that plain L-BFGS reaches after 200 and after 300."""
+    network, reached, stalled, rows = VGG19(), {200: {}, 300: {}}, 0, []
+    for pair in PAIRS:
+        pictures = [load_image(name, size) for name in pair]
+        for kind, (p, a) in {
+            "content": (pictures[0], None), "style": (None, pictures[1]), "both": pictures
+        }.items():  # fmt: skip
+            objective = Objective(network, p, a)
+            for seed in range(seeds):
+                shape = (p if p is not None else a).shape[2:]
+                plain, _ = plain_lbfgs(objective, shape, seed, 300)
+                run = synthesise(
+                    network, p, a, seed=seed, evaluations=300, progress=False, precision="float32"
+                )
+                ours = run.history["total"]
+                stalled += run.stopped not in ("finished", "converged") or min(ours) > 0.2 * ours[0]
+                for n in reached:
+                    key = f"{pair[0] if p is not None else pair[1]}, {kind}"
+                    reached[n].setdefault(key, []).append(first_at_most(ours, min(plain[:n])))
+    for name, n, goal in (("3a", 200, 100), ("3b", 300, 180)):
+        for kind in ("content", "style", "both"):
+            values = [v for key, vs in reached[n].items() if key.endswith(kind) for v in vs]
+            what = (
+                f"{kind}: evaluations to the loss of plain L-BFGS after {n}, median (worst {max(values):.0f})"
+            )
+            rows.append((name, what, statistics.median(values), goal, "≤"))
+    rows.append(("3c", f"runs of {9 * seeds} that stalled or became NaN", stalled, 0, "≤"))
+    return rows, {f"evaluations to plain L-BFGS's loss after {n}": v for n, v in reached.items()}
+
+
+def wall_time_to_equal_loss(size=512, evaluations=200):
+    """Target 3: seconds to the loss that the usual way reaches after 200 evaluations at 512 px."""
+    network, (p, a) = VGG19(), (load_image(name, size) for name in PAIRS[0])
+    losses, seconds = plain_lbfgs(PlainObjective(network, p, a), p.shape[2:], 0, evaluations)
+    wanted = min(losses)
+    usual = seconds[losses.index(wanted)]
+    began, times = time.perf_counter(), []
+    original = Objective.__call__
+
+    def timed(self, x):
+        terms = original(self, x)
+        times.append(time.perf_counter() - began)
+        return terms
+
+    Objective.__call__ = timed
+    try:
+        run = synthesise(network, p, a, evaluations=evaluations, progress=False)
+    finally:
+        Objective.__call__ = original
+    n = first_at_most(run.history["total"], wanted)
+    ours = times[min(n, len(times) - 1)] if n < float("inf") else float("inf")
+    other = synthesise(network, p, a, seed=1, evaluations=60, progress=False).image
+    pictures, captions = [run.image, other], [f"seed 0, {evaluations} evaluations", "seed 1, 60 evaluations"]
+    figure = show_images(pictures, captions, "Two noises give two different pictures", width=8)
+    (FOLDER / "pictures" / "noises.jpg").write_bytes(figure.data)
+    what = f"the usual way's seconds ÷ ours, to its loss after {evaluations} evaluations at {size} px"
+    details = {"usual": usual, "ours": ours, "our evaluations": n}
+    return [("3d", what, usual / ours, 7, "≥")], {"seconds to equal loss at 512 px": details}
+
+
+OURS = """
+import json, sys, time
+from helpers.images import load_image
+from helpers.network import VGG19
+from helpers.record import peak_memory
+from helpers.synthesis import Objective, synthesise
+network, size, n = VGG19(), int(sys.argv[1]), int(sys.argv[2])
+p, a = load_image("chenonceau", size), load_image("starry_night", size)
+times, original = [], Objective.__call__
+Objective.__call__ = lambda self, x: (times.append(time.perf_counter()), original(self, x))[1]
+synthesise(network, p, a, evaluations=n, progress=False)
+seconds = sorted(b - a for a, b in zip(times, times[1:]))
+print(json.dumps([p.shape[2] * p.shape[3], seconds[len(seconds) // 2], peak_memory(network.device)]))
+"""
+
+PASTICHE = """
+import sys
+from pastiche.pastiche import PasticheArtist
+from helpers.images import picture_path
+from helpers.record import peak_memory
+p, a = (str(picture_path(name)) for name in ("chenonceau", "starry_night"))
+artist = PasticheArtist(p, [a], pooling="avg", size=512, style_size=512, random_init=True)
+for _ in range(int(sys.argv[1])):
+    artist.draw()
+print(peak_memory(artist.pastiche.device))
+"""
+
+
+def output_of(script, *arguments):
+    """Run a script in a process of its own and return what it prints as JSON."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def memory_and_cost():
+    """Targets 4 and 6: peak memory and seconds of an evaluation against the size of the picture."""
+    curve = {side: output_of(OURS, side, 40 if side == 512 else 5) for side in SIDES}
+    pastiche = output_of(PASTICHE, 25)
+    pixels = [curve[side][0] / 1e6 for side in SIDES]
+    seconds, memory = ([curve[side][i] for side in SIDES] for i in (1, 2))
+    straight = [seconds[SIDES.index(512)] * x / pixels[SIDES.index(512)] for x in pixels]
+    for name, values, label in (
+        ("cost", {"measured": seconds, "straight line through 512 px": straight}, "seconds of an evaluation"),
+        ("memory", {"peak of the process": [b / 1e9 for b in memory]}, "GB"),
+    ):
+        x = dict.fromkeys(values, pixels)
+        figure = loss_curves(values, x_label="million pixels", y_label=label, x=x)
+        (FOLDER / "pictures" / f"{name}.png").write_bytes(figure.data)
+    at = dict(zip(SIDES, memory, strict=True))
+    rows = [
+        ("4a", f"peak GB of a run at 512 × 384 (pastiche {pastiche / 1e9:.2f})", at[512] / 1e9, 1.1, "≤"),
+        ("4b", "peak GB of a run at 1024 × 768", at[1024] / 1e9, 4, "≤"),
+        ("6", "seconds per pixel at 1536 px ÷ at 512 px", seconds[-1] / straight[-1], 1.25, "≤"),
+    ]
+    table = {
+        f"{side} px": {"seconds": s, "GB": m / 1e9} for side, s, m in zip(SIDES, seconds, memory, strict=True)
+    }
+    return rows, {"growth": table}
+
+
+def start_up(repeats=3):
+    """Target 5: a process that makes one evaluation at 256 px, from its start to its end."""
+    p, a = (str(picture_path(name)) for name in PAIRS[0])
+    commands = {
+        "pastiche": [
+            "pastiche",
+            "-c",
+            p,
+            "-s",
+            a,
+            "--style-size",
+            "256",
+            "--num-steps",
+            "0",
+            "--pooling",
+            "avg",
+        ],
+        "ours": ["helpers", "transfer", p, a, "--steps", "1"],
+    }
+
+    def process(arguments):
+        output = str(FOLDER / "pictures" / "start.png")
+        command = [sys.executable, "-m", *arguments, "--size", "256", "-o", output]
+        return lambda: subprocess.run(command, capture_output=True, check=True)
+
+    seconds = in_turn({name: process(arguments) for name, arguments in commands.items()}, repeats)
+    (FOLDER / "pictures" / "start.png").unlink()
+    share = seconds["ours"] / seconds["pastiche"]
+    return [("5", "start to first evaluation at 256 px, ours ÷ pastiche", share, 1 / 3, "≤")], {
+        "start-up": seconds
+    }
+
+
+TARGETS = {
+    "1": [one_evaluation],
+    "2": [bfloat16_ends_where_float32_ends],
+    "3": [fewer_evaluations, wall_time_to_equal_loss],
+    "4": [memory_and_cost],
+    "5": [start_up],
+}
+
+
+def write_report(report):
+    """Write report.json and report.md from what is known."""
+    (FOLDER / "report.json").write_text(
+        json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    lines = ["| target | what | measured | goal | met |", "| --- | --- | --- | --- | --- |"]
+    for row in report["targets"]:
+        goal = f"{row['comparison']} {row['goal']:.3g}"
+        met = "yes" if row["met"] else "no"
+        lines.append(f"| {row['target']} | {row['what']} | {row['measured']:.3g} | {goal} | {met} |")
+    text = (FOLDER / "report.template.md").read_text(encoding="utf-8")
+    description = ", ".join(f"{k} {v}" for k, v in report["machine"].items())
+    (FOLDER / "report.md").write_text(
+        text.replace("{table}", "\n".join(lines)).replace("{machine}", description), encoding="utf-8"
+    )
+
+
+def main() -> int:
+    """Measure what the arguments name and write the report after each target."""
+    chosen = sys.argv[1:] or list(TARGETS)
+    path = FOLDER / "report.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"targets": [], "details": {}}
+    report["machine"] = {**machine(), "processor": processor(), "milliseconds": fastest().milliseconds}
+    (FOLDER / "pictures").mkdir(exist_ok=True)
+    for target in chosen:
+        for measure in TARGETS[target]:
+            began = time.perf_counter()
+            rows, details = measure()
+            names = {row[0] for row in rows}
+            report["targets"] = [row for row in report["targets"] if row["target"] not in names]
+            for name, what, measured, goal, comparison in rows:
+                met = measured >= goal if comparison == "≥" else measured <= goal
+                row = {"target": name, "what": what, "measured": measured, "comparison": comparison}
+                report["targets"].append({**row, "goal": goal, "met": bool(met)})
+                verdict = "met" if met else "NOT met"
+                print(f"{name}: {what}: {measured:.3g}, goal {comparison} {goal:.3g}: {verdict}")
+            report["targets"].sort(key=lambda row: row["target"])
+            report["details"] |= details
+            write_report(report)
+            print(f"({time.perf_counter() - began:.0f} s)", flush=True)
+    return 0
+
+
+def processor() -> str:
+    """Return what the system says of its processor and which vector instructions PyTorch uses."""
+    names = [platform.processor() or platform.machine()]
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")][:1]
+        flags = next((line.split() for line in lines if line.startswith("flags")), [])
+        names += [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if f in flags]
+    return " ".join(names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
