@@ -12,6 +12,10 @@ import torch
 #: How far L-BFGS's first step moves a pixel on average: 5 of 255 grey levels.
 FIRST_STEP = 5 / 255
 
+#: How far any step may try to move a pixel on average. Early on the curvature is not yet known, and
+#: a step many times too long would be an evaluation spent on finding that out.
+LONGEST_STEP = 25 / 255
+
 
 class Steps(deque):
     """The latest steps of L-BFGS: (s, y, 1 / sᵀy), a step and the change of the gradient along it.
@@ -65,7 +69,7 @@ def lbfgs(evaluate, x: torch.Tensor, precondition, steps: Steps) -> None:
             d *= FIRST_STEP / max(d.abs().mean().item(), 1e-30)
         for s, y, rho in steps:
             d += (factors.pop() - rho * _dot(y, d)) * s
-        d = -d
+        d *= -min(1, LONGEST_STEP / max(d.abs().mean().item(), 1e-30))
         slope = _dot(gradient, d)
         if not slope < 0:  # at a minimum, or misled by what was remembered
             if not steps:
