@@ -229,6 +229,7 @@ def wall_time_to_equal_loss(size=512, evaluations=200):
     n = first_at_most(run.history["total"], wanted)
     ours = times[min(n, len(times) - 1)] if n < float("inf") else float("inf")
     other = synthesise(network, p, a, seed=1, evaluations=60, progress=False).image
+    # Never reached counts as 0, below any goal.
     pictures, captions = [run.image, other], [f"seed 0, {evaluations} evaluations", "seed 1, 60 evaluations"]
     figure = show_images(pictures, captions, "Two noises give two different pictures", width=8)
     (FOLDER / "pictures" / "noises.jpg").write_bytes(figure.data)
@@ -341,6 +342,7 @@ TARGETS = {
 
 def write_report(report):
     """Write report.json and report.md from what is known."""
+    report = json.loads(json.dumps(report), parse_constant=lambda _: None)  # JSON knows no infinity
     (FOLDER / "report.json").write_text(
         json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )

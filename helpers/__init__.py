@@ -1,6 +1,6 @@
 """Helpers of the notebook series on neural style transfer.
 
 Data flows one way through these modules: ``images`` (file → tensor), ``network`` (tensor →
-features), ``losses`` (features → numbers), ``synthesis`` (numbers → picture), ``record``,
-``figures`` and ``widgets`` (what a notebook shows).
+features, by ``convolution``), ``losses`` (features → numbers), ``synthesis`` (numbers → picture, by
+``optimisers``), ``record``, ``figures`` and ``widgets`` (what a notebook shows).
 """
