@@ -221,7 +221,9 @@ def make_panels(
             done += _work(panel)
             left = (time.perf_counter() - began) * (work - done) / done
             line = f"{count} of {len(wanted)}: {panel.name}, {record['evaluations']} evaluations"
-            line += f" in {record['seconds']:.0f} s" + (f"; about {_spoken(left)} left" if done > work / 20 and left >= 1 else "")
+            line += f" in {record['seconds']:.0f} s" + (
+                f"; about {_spoken(left)} left" if done > work / 20 and left >= 1 else ""
+            )
             report(line + (f". {record['message']}" if record["stopped"] == "diverged" else ""))
             after(panel)
     return len(missing)

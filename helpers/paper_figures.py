@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from skimage.metrics import peak_signal_noise_ratio
 
@@ -251,12 +252,15 @@ def draw_figure(number: int, settings: FigureSettings, folder: str | Path) -> tu
 def save_figure(figure: Figure, alt: str, path: Path) -> None:
     """Write a figure as PNG and PDF, and its alt text as a text file and inside both."""
     title = alt.split(".")[0]
+    figure.savefig(path, dpi=200, metadata={"Title": title, "Description": alt})
+    figure.set_layout_engine("none")  # it has done its work
+    for picture in figure.findobj(AxesImage):
+        picture.set_interpolation("none")  # in a PDF the panels' own pixels, not some that were made up
     # Type 42 keeps letters as letters: they can be searched, and edited by a printer.
     with rc_context({"pdf.fonttype": 42}):
-        figure.savefig(path, dpi=200, metadata={"Title": title, "Description": alt})
         # Without its date the same figure is the same file.
         properties = {"Title": title, "Subject": alt, "CreationDate": None}
-        figure.savefig(path.with_suffix(".pdf"), dpi=300, metadata=properties)
+        figure.savefig(path.with_suffix(".pdf"), metadata=properties)
     path.with_suffix(".txt").write_text(alt + "\n", encoding="utf-8")
 
 

@@ -188,7 +188,7 @@ class _Resuming:
                 answer.raise_for_status()
                 self.resumed = answer.status_code == 206
                 with open(self.part, "ab" if self.resumed else "wb") as file:
-                    for chunk in answer.iter_content(65536):
+                    for chunk in answer.iter_content(4096):
                         file.write(chunk)
         shutil.copyfile(self.part, output_file)
 
