@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -221,9 +222,8 @@ def make_panels(
             done += _work(panel)
             left = (time.perf_counter() - began) * (work - done) / done
             line = f"{count} of {len(wanted)}: {panel.name}, {record['evaluations']} evaluations"
-            line += f" in {record['seconds']:.0f} s" + (
-                f"; about {_spoken(left)} left" if done > work / 20 and left >= 1 else ""
-            )
+            line += f" in {record['seconds']:.0f} s"
+            line += f"; about {_spoken(left)} left" if done > work / 20 and left >= 1 else ""
             report(line + (f". {record['message']}" if record["stopped"] == "diverged" else ""))
             after(panel)
     return len(missing)
@@ -334,13 +334,14 @@ def _results(panels, scheduler, workers) -> Iterator[tuple[Panel, torch.Tensor, 
         for future in distributed.as_completed(futures):
             panel = futures.pop(future)
             try:
-                yield panel, *future.result()
+                image, record = future.result()
             except distributed.KilledWorker as error:
                 raise ConnectionError(
                     f"{panel.name} ended every worker that tried it; is there memory for {panel.size} px?"
                 ) from error
             except (asyncio.CancelledError, concurrent.futures.CancelledError) as error:
                 raise ConnectionError(f"lost the Dask scheduler at {scheduler!r}; run it again") from error
+            yield panel, image, record
 
 
 def _local_cluster(workers: int):
@@ -362,6 +363,10 @@ def _worker_options(i: int, gpus: int) -> dict:
 
 
 def _on_worker(panel, p, a, threads):
+    if dict(panel.hashes)["code_sha256"] != _code_sha256():
+        raise ValueError(
+            f"the worker on {platform.node()} has other code than this machine; install the same"
+        )
     if threads:  # Dask gives a process one thread; PyTorch may use all that are free
         torch.set_num_threads(threads)
     return make_panel(panel, p, a)

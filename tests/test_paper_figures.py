@@ -17,7 +17,7 @@ from helpers.images import load_image, picture_path, read_record, save_image
 from helpers.losses import PRESETS
 from helpers.network import CONVOLUTION_LAYERS
 from helpers.panels import Panel, _worker_options, is_made, make_panels
-from helpers.paper_figures import FigureSettings, figure_panels, make_figures, preset_alpha
+from helpers.paper_figures import FigureSettings, figure_panels, make_figures, papers_own, preset_alpha
 from helpers.synthesis import Objective
 
 FIVE = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
@@ -105,6 +105,30 @@ def test_figure_3_has_a_row_for_each_subset_and_a_column_for_each_ratio():
     assert all(list(panel.style_layers) == FIVE[: len(panel.style_layers)] for panel in panels)
     few = figure_panels(3, FigureSettings(ratios=(0.5, 0.25), options=SMALL))
     assert [panel.alpha for panel in few] == [0.5, 0.25] * 5
+
+
+def test_with_the_papers_own_pictures_each_figure_takes_those_that_are_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("NST_CACHE", str(tmp_path))
+    (tmp_path / "paper_images").mkdir()
+
+    def copy_in(*files):
+        for file in files:
+            shutil.copy(picture_path("ducks"), tmp_path / "paper_images" / file)
+
+    def styles(number):
+        return papers_own(SMALL_FIGURE, number).styles
+
+    copy_in("vangogh_starry_night.jpg")
+    with pytest.raises(FileNotFoundError, match="tuebingen_neckarfront is not here yet"):
+        styles(1)
+    copy_in("Tuebingen_Neckarfront.jpg", "the_scream.jpg")
+    assert styles(1) == styles(3) == ("vangogh_starry_night",)
+    assert styles(2) == ("vangogh_starry_night", "the_scream")
+    copy_in("composition_vii.jpg")
+    assert styles(3) == ("composition_vii",)
+    panels = figure_panels(2, papers_own(SMALL_FIGURE, 2))
+    assert {panel.content for panel in panels} == {"tuebingen_neckarfront"}
+    assert [panel.alpha for panel in panels] == [1e-3, 1e-3, 1e-4]
 
 
 def test_the_ratio_is_converted_by_preset_and_if_asked_by_size():
@@ -340,6 +364,13 @@ def test_a_killed_worker_costs_no_panel(tmp_path):
     for panel in panels[5:7]:
         both = [load_image(folder / panel.file) for folder in (tmp_path, alone)]
         assert (both[0] - both[1]).abs().mean() < 0.02  # the same but for the order of sums
+
+
+def test_a_worker_with_other_code_refuses(monkeypatch):
+    panel = Panel("chenonceau", content_layer="conv1_1")
+    monkeypatch.setattr(panels_module, "_code_sha256", lambda: "other code")
+    with pytest.raises(ValueError, match="has other code than this machine"):
+        panels_module._on_worker(panel, None, None, None)
 
 
 def test_each_worker_gets_one_gpu_where_there_are_several():
