@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import platform
 import time
@@ -320,6 +321,8 @@ def _results(panels, scheduler, workers) -> Iterator[tuple[Panel, torch.Tensor, 
         if scheduler is None:
             threads = max(1, (os.cpu_count() or 1) // workers)
             scheduler = stack.enter_context(_local_cluster(workers)).scheduler_address
+        # What it logs as an error also comes as an exception, and is told below in one line.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         try:
             client = stack.enter_context(distributed.Client(scheduler, timeout=10))
             client.wait_for_workers(1, timeout=60)
@@ -340,7 +343,9 @@ def _results(panels, scheduler, workers) -> Iterator[tuple[Panel, torch.Tensor, 
                     f"{panel.name} ended every worker that tried it; is there memory for {panel.size} px?"
                 ) from error
             except (asyncio.CancelledError, concurrent.futures.CancelledError) as error:
-                raise ConnectionError(f"lost the Dask scheduler at {scheduler!r}; run it again") from error
+                raise ConnectionError(
+                    f"lost the Dask scheduler at {scheduler!r}; what was made is kept"
+                ) from error
             yield panel, image, record
 
 
