@@ -208,9 +208,10 @@ def make_figures(numbers: Sequence[int], settings, folder: str | Path, **options
     waiting = {number: {panel.key for panel in panels} for number, panels in figures.items()}
     paths = {number: folder / f"figure_{number}.png" for number in numbers}
 
-    def after(panel):
-        for number in [n for n, keys in waiting.items() if panel.key in keys]:
-            waiting[number].remove(panel.key)
+    def after(panels):
+        keys = {panel.key for panel in panels}
+        for number in [n for n, missing in waiting.items() if missing & keys]:
+            waiting[number] -= keys
             sheet = folder / f"figure_{number}_contact_sheet.jpg"
             contact_sheet(figures[number], folder / "panels", sheet)
             if not waiting[number]:

@@ -417,7 +417,7 @@ def coloured(panels, folder):
 def places(path, colours):
     """Return where in the figure each colour is, as (row, column) of its middle in parts of the whole."""
     with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGB"), dtype=float)
+        pixels = np.asarray(picture.convert("RGB"), dtype=float)[::4, ::4]
     found = [np.argwhere(np.abs(pixels - colour).max(2) < 3) for colour in colours]
     return np.array([np.median(places, axis=0) for places in found]) / pixels.shape[:2]
 
@@ -436,9 +436,10 @@ def test_figure_1_has_styles_above_and_contents_below_in_the_papers_order(tmp_pa
     assert (contents[:, 0] > 0.6).all()
     assert (np.diff(styles[:, 1]) > 0.1).all()
     assert (np.diff(contents[:, 1]) > 0.1).all()
-    words = path.with_suffix(".txt").read_text()
+    words = path.with_suffix(".txt").read_text(encoding="utf-8")
     assert "Figure 1 of the paper" in words
     assert all(layer in words for layer in FIVE)
+    for_print(path)
 
 
 def test_figure_3_has_subsets_downwards_and_ratios_to_the_right(tmp_path):
@@ -448,7 +449,8 @@ def test_figure_3_has_subsets_downwards_and_ratios_to_the_right(tmp_path):
     columns = np.array([np.log10(panel.ratio) for panel in panels[1:]])
     assert np.corrcoef(grid[:, 0], rows)[0, 1] > 0.99
     assert np.corrcoef(grid[:, 1], columns)[0, 1] > 0.99
-    assert "1e-05, 0.0001, 0.001 and 0.01" in path.with_suffix(".txt").read_text()
+    assert "1e-05, 0.0001, 0.001 and 0.01" in path.with_suffix(".txt").read_text(encoding="utf-8")
+    for_print(path)
 
 
 def test_all_layers_stand_in_five_rows_of_blocks(tmp_path):
@@ -462,12 +464,24 @@ def test_all_layers_stand_in_five_rows_of_blocks(tmp_path):
     assert (at[:15, 1] < 0.5).all() and (at[15:, 1] > 0.5).all()
     assert np.corrcoef(at[:, 0], blocks)[0, 1] > 0.99
     assert np.corrcoef(at[:, 1] % 0.5, numbers)[0, 1] > 0.99
-    assert "conv5_4" in path.with_suffix(".txt").read_text()
+    assert "conv5_4" in path.with_suffix(".txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_figure_is_for_print_and_for_those_who_cannot_see_it(number, tmp_path):
-    _, path, _ = drawn(number, tmp_path)
+def test_figure_2_has_the_photograph_first_and_an_artwork_in_every_corner(tmp_path):
+    panels, path, at = drawn(2, tmp_path)
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB"), dtype=float)
+    assert (np.round(at[1:] * (2, 3) - 0.5) == [(0, 2), (1, 0), (1, 1), (1, 2)]).all()  # C to F
+    for (row, column), panel in zip(at[1:], panels[1:], strict=True):
+        height, width = pixels.shape[:2]
+        corner = pixels[int((row + 0.12) * height), int((column - 0.12) * width)]
+        middle = pixels[int(row * height), int(column * width)]
+        assert np.abs(corner - middle).max() > 3, panel.style
+    for_print(path)
+
+
+def for_print(path):
+    """A figure is for print, for a projector, and for those who cannot see it."""
     words = path.with_suffix(".txt").read_text(encoding="utf-8").strip()
     assert "original VGG19, average pooling, printed losses; 32 px, 2 evaluations, seed 0" in words
     with Image.open(path) as picture:
