@@ -1,11 +1,12 @@
 # The commands of the project; `make help` lists them.
 PYTHON ?= python3
 PIP_FLAGS ?=
+SIZE ?= 160
 BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks bench format
+.PHONY: help setup lab test notebooks figures bench format
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +29,10 @@ notebooks: .venv/.installed ## run changed notebooks at full quality and store o
 
 bench: .venv/.installed ## measure speed and memory into benchmarks/ (ONLY="1 5": these targets)
 	$(BIN)/python benchmarks/run.py $(ONLY)
+
+figures: .venv/.installed ## make Figures 1, 2 and 3 of the paper in figures/ (SIZE=160 pixels; what is there is kept)
+	@# As at 512 px: at the paper's α/β a small picture would keep nothing of the photograph.
+	$(BIN)/python -m helpers figure all --size $(SIZE) --steps 80 --as-at 512
 
 format: .venv/.installed ## format code and notebooks
 	$(BIN)/ruff check --fix .

@@ -162,7 +162,7 @@ def test_a_run_that_diverges_says_so_and_keeps_its_best_picture(tmp_path, monkey
     assert "The loss became nan at evaluation 3" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [[], ["transfer"], ["content"], ["style"]])
+@pytest.mark.parametrize("command", [[], ["transfer"], ["content"], ["style"], ["figure"]])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])
