@@ -198,7 +198,7 @@ def run_figure(arguments: argparse.Namespace) -> int:
         raise ValueError("--pictures paper chooses the pictures; give it or --content and --styles")
     options = {name: getattr(arguments, name) for name in ("preset", "weights", "pooling", "size", "seed")}
     options["evaluations"] = arguments.steps
-    if precision := getattr(arguments, "precision", None):
+    if (precision := arguments.precision) != "auto":
         options["precision"] = precision
     settings = FigureSettings(
         content=arguments.content or "chenonceau",
