@@ -20,15 +20,17 @@ import json
 from helpers import memory
 from helpers.images import load_image
 from helpers.network import VGG19
-from helpers.record import peak_memory
 from helpers.synthesis import synthesise
+def peak():  # getrusage would count the process that started this one
+    lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return 1024 * int(lines["VmHWM"].split()[0])
 memory.HISTORY_BYTES = 0  # the least history, full after a few evaluations
 network = VGG19()
 p, a = load_image("chenonceau", 384), load_image("starry_night", 384)
-before = peak_memory(network.device)
+before = peak()
 run = synthesise(network, p, a, evaluations=14, progress=False)
 layers = [run.settings["content_layer"], *run.settings["style_weights"]]
-print(json.dumps([memory.memory_needed(*p.shape[2:], layers), peak_memory(network.device) - before]))
+print(json.dumps([memory.memory_needed(*p.shape[2:], layers), peak() - before]))
 """
 
 
