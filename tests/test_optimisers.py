@@ -90,6 +90,18 @@ def test_the_first_step_moves_pixels_by_5_grey_levels_whatever_the_unit_of_the_l
         assert (tried[1] - tried[0]).abs().mean().item() == pytest.approx(5 / 255)
 
 
+def test_no_step_moves_pixels_by_more_than_25_grey_levels_on_average():
+    tried = []
+
+    def nearly_straight(x):  # its minimum is hundreds of units away
+        tried.append(x.detach().clone())
+        return (1e-3 * x**2 - x).sum()
+
+    run(lbfgs, nearly_straight, 8, start(), same, Steps(start(), 5))
+    moves = [(b - a).abs().mean().item() for a, b in itertools.pairwise(tried)]
+    assert max(moves) == pytest.approx(25 / 255)
+
+
 def test_lbfgs_returns_where_no_step_lowers_the_loss():
     losses = run(lbfgs, lambda x: (x**2).sum(), 200, start(), same, Steps(start(), 5))
     assert len(losses) < 50

@@ -277,6 +277,17 @@ def test_a_loss_that_grows_and_grows_ends_the_run(vgg19, p):
     assert torch.equal(run.image, white_noise(*p.shape[2:]).clamp(0, 1))  # nothing was better than the start
 
 
+def test_the_last_fifth_of_a_run_in_bfloat16_is_in_float32(vgg19, p, monkeypatch):
+    original, dtypes = Objective.__call__, []
+    monkeypatch.setattr(synthesis, "choose_precision", lambda *_: ("bfloat16", ""))
+    monkeypatch.setattr(
+        Objective, "__call__", lambda self, x: (dtypes.append(self.dtype), original(self, x))[1]
+    )
+    run = synthesise(vgg19, p, content_layer="conv2_1", evaluations=10, progress=False)
+    assert dtypes == [torch.bfloat16] * 8 + [torch.float32] * 2
+    assert run.evaluations == 10
+
+
 def test_adam_lowers_the_loss(vgg19, p):
     run = synthesise(vgg19, p, content_layer="conv2_1", optimiser="adam", evaluations=40, progress=False)
     assert share_left(run) < 0.2
