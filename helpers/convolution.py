@@ -4,8 +4,8 @@ Nearly all of the time of a run goes into the network's convolutions, forward an
 are three ways to compute one:
 
 * directly in float32: nine multiplications for each output value and input channel;
-* in float32 with Winograd's minimal filtering: the same result from a quarter of the
-  multiplications, and what all processors without matrix units should use;
+* in float32 with Winograd's minimal filtering: the same result, up to rounding, from a quarter of
+  the multiplications;
 * directly in bfloat16, numbers of half the size with 8 bits of precision: several times faster
   where the processor multiplies matrices of them, slower where it does not.
 
@@ -286,10 +286,12 @@ def fastest(device: str = "cpu") -> Fastest:
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{device}, {threads} threads"
     key = f"{platform.node()}, {name}, torch {torch.__version__}"
     try:
-        answers = json.loads(path.read_text(encoding="utf-8"))
-        answer = Fastest(**answers[key])
-    except (OSError, ValueError, LookupError, TypeError):  # none yet, or not a file of ours
-        answers, answer = {}, _measure(device)
+        answers = dict(json.loads(path.read_text(encoding="utf-8")))
+        answer = Fastest(**answers[key]) if key in answers else None
+    except (OSError, ValueError, TypeError):  # none yet, or not a file of ours
+        answers, answer = {}, None
+    if answer is None:
+        answer = _measure(device)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(f".{os.getpid()}.part")

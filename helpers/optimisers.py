@@ -1,7 +1,7 @@
 """The two ways to move a picture downhill: L-BFGS and Adam.
 
-Both take a function ``evaluate`` from a picture x to (loss, gradient). PyTorch has them too; these
-waste no evaluation, which is where all of the time goes, and start without PyTorch's compiler.
+Both take a function ``evaluate`` from a picture x to (loss, gradient). PyTorch has them too, but
+importing them there imports its compiler, which takes longer than many a first evaluation.
 """
 
 import math
@@ -42,8 +42,8 @@ def lbfgs(evaluate, x: torch.Tensor, precondition, steps: Steps) -> None:
     """Follow L-BFGS until no step lowers the loss any more, or ``evaluate`` raises an exception.
 
     The first guess of the inverse Hessian is ``precondition``, scaled by the latest step. A step
-    is taken whole if it lowers the loss at all, and shortened if
-    not: nearly every evaluation is a step. What the loss is multiplied by makes no difference.
+    is taken whole if it lowers the loss at all, and shortened if not: nearly every evaluation is a
+    step. What the loss is multiplied by makes no difference.
 
     Args:
         evaluate: From a picture like x to (loss as a number, gradient like x).
