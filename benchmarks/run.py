@@ -150,7 +150,7 @@ def bfloat16_ends_where_float32_ends(size=160, evaluations=60):
 
 def plain_lbfgs(objective, shape, seed, evaluations, enough=0.0):
     """Optimise the usual way and return the loss of every evaluation, and the seconds of each."""
-    x = (white_noise(*shape, seed=seed) * 255).requires_grad_()
+    x = (white_noise(*shape, seed=seed, deviation=20 / 255) * 255).requires_grad_()
     options = {"tolerance_grad": 0, "tolerance_change": 0, "history_size": 20}
     optimiser = torch.optim.LBFGS([x], max_iter=evaluations, max_eval=evaluations, **options)
     losses, seconds, began = [], [], time.perf_counter()

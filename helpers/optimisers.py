@@ -41,7 +41,8 @@ class Steps(deque):
 def lbfgs(evaluate, x: torch.Tensor, precondition, steps: Steps) -> None:
     """Follow L-BFGS until no step lowers the loss any more, or ``evaluate`` raises an exception.
 
-    The first guess of the inverse Hessian is ``precondition``, scaled by the latest step. A step
+    The first guess of the inverse Hessian is ``precondition``, scaled by the latest step; it may change
+    from step to step. A step
     is taken whole if it lowers the loss at all, and shortened if not: nearly every evaluation is a
     step. What the loss is multiplied by makes no difference.
 

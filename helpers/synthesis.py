@@ -27,8 +27,13 @@ from helpers.network import STYLE_LAYERS, VGG19, check_layers, check_size
 from helpers.optimisers import Steps, adam, coarse_first, lbfgs
 from helpers.quick import quick_evaluations
 
-#: Standard deviation of the white noise that a run starts from: 20 of 255 grey levels.
-NOISE = 20 / 255
+#: Standard deviation of the white noise that a run starts from: 5 of 255 grey levels. With 20, a
+#: style or transfer takes about a third more evaluations to the same loss.
+NOISE = 5 / 255
+
+#: For so many evaluations L-BFGS moves coarse structures more than fine ones. Then the coarse ones are
+#: in place, and the rest goes faster without: a content reconstruction takes a quarter less.
+COARSE_EVALUATIONS = 60
 
 #: A run in bfloat16 spends this share of its evaluations, the last ones, in float32.
 FINISH_IN_FLOAT32 = 0.2
@@ -140,11 +145,13 @@ class Objective:
         wanted = {self.content_layer, *self.style_weights} - {None}
         self.layers = check_layers(wanted)
         with torch.no_grad():
+            # Computed the same way as the features of x, so that p's distance to itself is exactly 0.
             if p is not None:
-                self.P = network(p.to(network.device), self.content_layer)[self.content_layer]
+                ((_, self.P),) = network.stream(p.to(network.device), self.content_layer, winograd=self.winograd)
             if a is not None:
                 self.targets = {}
-                for name, A in network.stream(a.to(network.device), list(self.style_weights)):
+                styles = list(self.style_weights)
+                for name, A in network.stream(a.to(network.device), styles, winograd=self.winograd):
                     self.targets |= style_targets({name: A})
             self.dark_loss = self._of_dark_features()
 
@@ -308,7 +315,11 @@ class _Run:
         return result
 
     def _lbfgs(self):
-        precondition = coarse_first(self.start.shape, self.start.device)
+        coarse = coarse_first(self.start.shape, self.start.device)
+
+        def precondition(v):
+            return coarse(v) if self.result.evaluations < COARSE_EVALUATIONS else v
+
         steps = Steps(self.start, history_length(*self.start.shape[2:]))
         before = -1
         # It returns where no step lowers the loss, which a fresh start or more precision may change.
@@ -382,20 +393,21 @@ class _Run:
             raise _Finished
 
 
-def white_noise(height: int, width: int, seed: int = 0) -> torch.Tensor:
-    """Return Gaussian white noise of 20 grey levels around the mean colour of ImageNet.
+def white_noise(height: int, width: int, seed: int = 0, deviation: float = NOISE) -> torch.Tensor:
+    """Return Gaussian white noise around the mean colour of ImageNet.
 
     Args:
         height: In pixels.
         width: In pixels.
         seed: Any whole number.
+        deviation: Standard deviation; by default 5 of 255 grey levels.
 
     Returns:
         (1, 3, H, W), RGB, nearly all of it in [0, 1].
     """
     generator = torch.Generator().manual_seed(seed)
     mean = torch.tensor([0.485, 0.458, 0.408]).view(1, 3, 1, 1)
-    return mean + NOISE * torch.randn(1, 3, height, width, generator=generator)
+    return mean + deviation * torch.randn(1, 3, height, width, generator=generator)
 
 
 def _start(p, a, init, size, seed) -> torch.Tensor:

@@ -116,6 +116,34 @@ def test_lbfgs_goes_back_from_a_cliff():
     assert min(losses) < 1e-3 * losses[0]
 
 
+def test_the_direction_is_that_of_the_inverse_hessian_written_out(generator):
+    n, steps = 3 * 2 * 2, Steps(torch.zeros(1, 3, 2, 2, dtype=torch.float64), 3)
+    scale = torch.linspace(1, 2, n, dtype=torch.float64)  # a preconditioner that is no multiple of 1
+    pairs = []
+    for _ in range(3):
+        s = torch.randn(n, dtype=torch.float64, generator=generator)
+        y = s + 0.3 * torch.randn(n, dtype=torch.float64, generator=generator)
+        assert s @ y > 0
+        steps.remember(s.view(1, 3, 2, 2), y.view(1, 3, 2, 2), (s @ y).item())
+        pairs.append((s, y))
+    s, y = pairs[-1]
+    H = (s @ y) / (y @ (scale * y)) * torch.diag(scale)
+    for s, y in pairs:  # the BFGS update, Nocedal and Wright, equation 6.17
+        V = torch.eye(n) - torch.outer(y, s) / (s @ y)
+        H = V.T @ H @ V + torch.outer(s, s) / (s @ y)
+    g, tried = 1e-3 * torch.randn(n, dtype=torch.float64, generator=generator), []
+
+    def evaluate(x):
+        tried.append(x.flatten())
+        if len(tried) == 2:
+            raise Enough
+        return 1.0, g.view(1, 3, 2, 2).clone()
+
+    with pytest.raises(Enough):
+        lbfgs(evaluate, torch.zeros(1, 3, 2, 2, dtype=torch.float64), lambda v: scale.view_as(v) * v, steps)
+    torch.testing.assert_close(tried[1] - tried[0], -H @ g)
+
+
 def test_steps_go_on_in_a_later_call(valley):
     steps = Steps(start(), 20)
     run(lbfgs, valley, 40, start(), same, steps)

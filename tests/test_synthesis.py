@@ -225,6 +225,18 @@ def test_multiplying_alpha_and_beta_by_the_same_number_changes_nothing(optimiser
     torch.testing.assert_close(pictures[2], pictures[1], rtol=0, atol=1e-4)
 
 
+def test_coarse_structures_move_more_only_at_first(vgg19, p, monkeypatch):
+    counts = {}
+    monkeypatch.setattr(synthesis, "COARSE_EVALUATIONS", 4)
+    monkeypatch.setattr(synthesis, "coarse_first", lambda shape, device: lambda v: counts["run"](v))
+    for evaluations in (4, 9):
+        calls = []
+        counts["run"] = lambda v, calls=calls: calls.append(v) or v
+        synthesise(vgg19, p, content_layer="conv1_1", evaluations=evaluations, progress=False)
+        counts[evaluations] = len(calls)
+    assert counts[4] == counts[9] > 1
+
+
 def interrupt(monkeypatch, at, action):
     original, calls = Objective.__call__, []
 
@@ -293,13 +305,13 @@ def test_adam_lowers_the_loss(vgg19, p):
     assert share_left(run) < 0.2
 
 
-def test_white_noise_has_20_grey_levels_and_no_neighbours():
-    x = white_noise(100, 100, seed=3)
-    assert (x.std((2, 3)) * 255 - 20).abs().max() < 1
-    assert abs(torch.corrcoef(torch.stack([x[..., :-1].flatten(), x[..., 1:].flatten()]))[0, 1]) < 0.3
-    assert (
-        abs(torch.corrcoef(torch.stack([x[0, 0, :, :-1].flatten(), x[0, 0, :, 1:].flatten()]))[0, 1]) < 0.05
-    )
+@pytest.mark.parametrize(("options", "levels"), [({}, 5), ({"deviation": 20 / 255}, 20)])
+def test_white_noise_has_the_grey_levels_it_should_and_no_neighbours(options, levels):
+    x = white_noise(100, 100, seed=3, **options)
+    assert (x.std((2, 3)) * 255 / levels - 1).abs().max() < 0.05
+    for channel in x[0]:
+        pairs = torch.stack([channel[:, :-1].flatten(), channel[:, 1:].flatten()])
+        assert abs(torch.corrcoef(pairs)[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize(
