@@ -356,7 +356,9 @@ def _original_weights() -> tuple[dict[str, torch.Tensor], str]:
     for name in CONVOLUTION_LAYERS:
         key = f"block{name[4]}_conv{name[6]}"
         # 8 bits a weight: each is an index into the layer's table of 256 values.
-        state[f"{name}.weight"] = packed[f"{key}_W_table"][packed.pop(f"{key}_W_q").int()]
+        weight = packed[f"{key}_W_table"][packed.pop(f"{key}_W_q").int()]
+        # The network's layout at once: 50 MB less than from a second copy of all weights.
+        state[f"{name}.weight"] = weight.contiguous(memory_format=torch.channels_last)
         state[f"{name}.bias"] = packed[f"{key}_b"]
     return state, digest
 

@@ -147,7 +147,9 @@ class Objective:
         with torch.no_grad():
             # Computed the same way as the features of x, so that p's distance to itself is exactly 0.
             if p is not None:
-                ((_, self.P),) = network.stream(p.to(network.device), self.content_layer, winograd=self.winograd)
+                ((_, self.P),) = network.stream(
+                    p.to(network.device), self.content_layer, winograd=self.winograd
+                )
             if a is not None:
                 self.targets = {}
                 styles = list(self.style_weights)

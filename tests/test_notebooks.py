@@ -15,6 +15,7 @@ NAMES = [
     "02_content_reconstruction",
     "03_style_reconstruction",
     "04_style_transfer",
+    "05_paper_figures",
 ]
 
 spec = importlib.util.spec_from_file_location("run", FOLDER / "run.py")

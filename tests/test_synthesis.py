@@ -1,6 +1,7 @@
 """The loop: what it returns, what it leaves alone, and how it ends."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -191,6 +192,14 @@ def test_a_run_starts_from_noise_p_a_or_any_picture(vgg19, p, a):
     own = torch.full_like(p, 0.25)
     frame = synthesise(vgg19, p, a, **SHALLOW, init=own, frames=[0], evaluations=1, progress=False).frames[0]
     assert torch.equal(frame, own)
+
+
+@pytest.mark.parametrize("winograd", [False, True])
+def test_a_pictures_distance_to_itself_is_exactly_0(winograd, vgg19, monkeypatch):
+    monkeypatch.setattr(synthesis, "fastest", lambda device: SimpleNamespace(winograd=winograd))
+    picture = load_image("chenonceau", 96)
+    terms = Objective(vgg19, picture, picture)(picture)
+    assert {name: value.item() for name, value in terms.items() if value != 0} == {}
 
 
 def test_starting_at_the_solution_ends_there(vgg19, p):
