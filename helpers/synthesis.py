@@ -317,7 +317,11 @@ class _Run:
         return result
 
     def _lbfgs(self):
-        coarse = coarse_first(self.start.shape, self.start.device)
+        # What is larger than twice what the deepest layer sees is nothing that it could ask for. A texture
+        # from conv1_1 would get one bright middle instead of grain.
+        sees = {row.name: row.receptive_field for row in self.objective.network.describe()}
+        largest = 2 * sees[self.objective.layers[-1]]
+        coarse = coarse_first(self.start.shape, self.start.device, largest)
 
         def precondition(v):
             return coarse(v) if self.result.evaluations < COARSE_EVALUATIONS else v

@@ -169,7 +169,7 @@ def test_steps_forget_the_oldest(generator):
 @pytest.mark.parametrize("height", [8, 9])
 @pytest.mark.parametrize("width", [10, 11])
 def test_coarse_first_is_symmetric_positive_and_favours_coarse_structures(height, width, generator):
-    precondition = coarse_first((1, 3, height, width), "cpu")
+    precondition = coarse_first((1, 3, height, width), "cpu", largest=100)
     u, v = (torch.randn(1, 3, height, width, generator=generator) for _ in range(2))
     assert (u * precondition(v)).sum().item() == pytest.approx((v * precondition(u)).sum().item(), rel=1e-4)
     assert (u * precondition(u)).sum() > 0
@@ -178,6 +178,15 @@ def test_coarse_first_is_symmetric_positive_and_favours_coarse_structures(height
         1, 3, height, width
     ) - 0.5
     assert precondition(wave).std() / wave.std() > 2 * precondition(grain).std() / grain.std()
+
+
+def test_coarse_first_moves_what_is_too_large_no_more_than_the_largest():
+    def gain(period, largest):
+        wave = torch.cos(torch.arange(24) * 2 * torch.pi / period).expand(1, 3, 24, 24)
+        return (coarse_first(wave.shape, "cpu", largest)(wave) / wave)[0, 0, 0, 0].item()
+
+    assert [gain(period, 8) for period in (4, 8, 12, 24)] == pytest.approx([4, 8, 8, 8], rel=1e-4)
+    assert [gain(period, 100) for period in (4, 8, 12, 24)] == pytest.approx([4, 8, 12, 24], rel=1e-4)
 
 
 def test_adam_goes_where_pytorchs_goes(valley):

@@ -237,13 +237,24 @@ def test_multiplying_alpha_and_beta_by_the_same_number_changes_nothing(optimiser
 def test_coarse_structures_move_more_only_at_first(vgg19, p, monkeypatch):
     counts = {}
     monkeypatch.setattr(synthesis, "COARSE_EVALUATIONS", 4)
-    monkeypatch.setattr(synthesis, "coarse_first", lambda shape, device: lambda v: counts["run"](v))
+    monkeypatch.setattr(synthesis, "coarse_first", lambda *_: lambda v: counts["run"](v))
     for evaluations in (4, 9):
         calls = []
         counts["run"] = lambda v, calls=calls: calls.append(v) or v
         synthesise(vgg19, p, content_layer="conv1_1", evaluations=evaluations, progress=False)
         counts[evaluations] = len(calls)
     assert counts[4] == counts[9] > 1
+
+
+def test_structures_larger_than_twice_what_the_deepest_layer_sees_are_not_favoured(vgg19, p, a, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        synthesis, "coarse_first", lambda shape, device, largest: asked.append(largest) or abs
+    )
+    for arguments in ({"a": a, "style_layers": ["conv1_1"]}, {"p": p, "a": a, **SHALLOW}):
+        synthesise(vgg19, **arguments, evaluations=1, progress=False)
+    # conv1_1 sees 3 pixels; conv2_1, after two layers of 3 × 3, pooling and a third, 10.
+    assert asked == [6, 20]
 
 
 def interrupt(monkeypatch, at, action):
