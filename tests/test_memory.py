@@ -48,6 +48,12 @@ def test_the_estimate_grows_with_the_picture_the_depth_and_max_pooling():
     assert memory_needed(384, 512, STYLE_LAYERS, torch.bfloat16) < usual
 
 
+@pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
+def test_features_that_no_loss_uses_count_one_byte_a_value(dtype, size):
+    deep, both = (memory_needed(64, 96, layers, dtype) for layers in (["conv1_2"], ["conv1_1", "conv1_2"]))
+    assert both - deep == 64 * 64 * 96 * (size - 1)
+
+
 def test_a_run_at_1024_pixels_needs_less_than_4_gigabytes():
     assert memory_needed(768, 1024, [*STYLE_LAYERS, "conv4_2"]) < 3.4e9  # beside 0.6 GB of the process
 
