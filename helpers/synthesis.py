@@ -27,8 +27,8 @@ from helpers.network import STYLE_LAYERS, VGG19, check_layers, check_size
 from helpers.optimisers import Steps, adam, coarse_first, lbfgs
 from helpers.quick import quick_evaluations
 
-#: Standard deviation of the white noise that a run starts from: 5 of 255 grey levels. With 20, a
-#: style or transfer takes about a third more evaluations to the same loss.
+#: Standard deviation of the white noise that a run starts from: 5 of 255 grey levels. With 20, style
+#: and transfer take a fifth to four fifths more evaluations to the same loss; content takes as many.
 NOISE = 5 / 255
 
 #: For so many evaluations L-BFGS moves coarse structures more than fine ones. Then the coarse ones are
