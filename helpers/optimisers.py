@@ -118,24 +118,25 @@ def adam(evaluate, x: torch.Tensor, learning_rate: float) -> None:
         x = x - learning_rate * (mean / (1 - 0.9**n)) / ((square / (1 - 0.999**n)).sqrt() + 1e-8)
 
 
-def coarse_first(shape, device, largest: float):
+def coarse_first(shape, device, largest: float, power: float = 1.0):
     """Return a function, a preconditioner, that moves coarse structures more than fine ones.
 
-    It divides every frequency of the gradient by that frequency. Deep layers look at coarse
-    structures, and pixel by pixel it takes many steps to move those together. The minima stay
-    where they are; the way there is shorter.
+    It divides every frequency of the gradient by that frequency, or a power of it. Deep layers look
+    at coarse structures, and pixel by pixel it takes many steps to move those together. The minima
+    stay where they are; the way there is shorter.
 
     Args:
         shape: (1, 3, H, W) of the picture.
         device: Where it is.
         largest: In pixels; structures larger than this move no more than those of this size.
+        power: Of the frequency.
     """
     height, width = shape[-2:]
     fy = torch.fft.fftfreq(height, device=device)[:, None]
     fx = torch.fft.rfftfreq(width, device=device)[None, :]
     # The mean brightness has frequency 0; it counts as the lowest other one.
     f = (fx**2 + fy**2).sqrt().clamp(min=1 / min(largest, max(height, width)))
-    return lambda v: torch.fft.irfft2(torch.fft.rfft2(v) / f, s=(height, width))
+    return lambda v: torch.fft.irfft2(torch.fft.rfft2(v) / f**power, s=(height, width))
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -181,12 +181,14 @@ def test_coarse_first_is_symmetric_positive_and_favours_coarse_structures(height
 
 
 def test_coarse_first_moves_what_is_too_large_no_more_than_the_largest():
-    def gain(period, largest):
-        wave = torch.cos(torch.arange(24) * 2 * torch.pi / period).expand(1, 3, 24, 24)
-        return (coarse_first(wave.shape, "cpu", largest)(wave) / wave)[0, 0, 0, 0].item()
+    def gains(largest, power=1):
+        x = torch.arange(24)
+        waves = (torch.cos(x * 2 * torch.pi / period).expand(1, 3, 24, 24) for period in (4, 8, 12, 24))
+        return [(coarse_first(w.shape, "cpu", largest, power)(w) / w)[0, 0, 0, 0].item() for w in waves]
 
-    assert [gain(period, 8) for period in (4, 8, 12, 24)] == pytest.approx([4, 8, 8, 8], rel=1e-4)
-    assert [gain(period, 100) for period in (4, 8, 12, 24)] == pytest.approx([4, 8, 12, 24], rel=1e-4)
+    assert gains(8) == pytest.approx([4, 8, 8, 8], rel=1e-4)
+    assert gains(100) == pytest.approx([4, 8, 12, 24], rel=1e-4)
+    assert gains(100, 2) == pytest.approx([16, 64, 144, 576], rel=1e-4)
 
 
 def test_adam_goes_where_pytorchs_goes(valley):

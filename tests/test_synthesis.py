@@ -246,15 +246,18 @@ def test_coarse_structures_move_more_only_at_first(vgg19, p, monkeypatch):
     assert counts[4] == counts[9] > 1
 
 
-def test_structures_larger_than_twice_what_the_deepest_layer_sees_are_not_favoured(vgg19, p, a, monkeypatch):
+def test_what_is_favoured_follows_from_the_deepest_layer(vgg19, p, a, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        synthesis, "coarse_first", lambda shape, device, largest: asked.append(largest) or abs
-    )
-    for arguments in ({"a": a, "style_layers": ["conv1_1"]}, {"p": p, "a": a, **SHALLOW}):
-        synthesise(vgg19, **arguments, evaluations=1, progress=False)
-    # conv1_1 sees 3 pixels; conv2_1, after two layers of 3 × 3, pooling and a third, 10.
-    assert asked == [6, 20]
+    monkeypatch.setattr(synthesis, "coarse_first", lambda shape, device, *how: asked.append(how) or abs)
+    for layers in (
+        {"a": a, "style_layers": ["conv1_1"]},
+        {"p": p, "a": a, **SHALLOW},
+        {"p": p, "content_layer": "conv5_1"},
+        {"p": p, "content_layer": "conv5_2"},
+    ):
+        synthesise(vgg19, **layers, evaluations=1, progress=False)
+    # conv1_1 sees 3 pixels; conv2_1, after two layers of 3 × 3, pooling and a third, 10; and so on.
+    assert asked == [(2 * 3, 1), (2 * 10, 1), (2 * 156, 1), (2 * 188, 1.5)]
 
 
 def interrupt(monkeypatch, at, action):
