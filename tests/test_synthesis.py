@@ -254,10 +254,11 @@ def test_what_is_favoured_follows_from_the_deepest_layer(vgg19, p, a, monkeypatc
         {"p": p, "a": a, **SHALLOW},
         {"p": p, "content_layer": "conv5_1"},
         {"p": p, "content_layer": "conv5_2"},
+        {"p": load_image("chenonceau", 160), "content_layer": "conv5_2"},
     ):
         synthesise(vgg19, **layers, evaluations=1, progress=False)
     # conv1_1 sees 3 pixels; conv2_1, after two layers of 3 × 3, pooling and a third, 10; and so on.
-    assert asked == [(2 * 3, 1), (2 * 10, 1), (2 * 156, 1), (2 * 188, 1.5)]
+    assert asked == [(2 * 3, 1), (2 * 10, 1), (2 * 156, 1), (2 * 188, 1), (2 * 188, 1.5)]
 
 
 def interrupt(monkeypatch, at, action):
