@@ -12,7 +12,6 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from skimage.metrics import peak_signal_noise_ratio
 
 from helpers import paper_images
 from helpers.figures import INK
@@ -287,6 +286,8 @@ class _Shown:
 
     @property
     def psnr(self) -> float:
+        from skimage.metrics import peak_signal_noise_ratio  # a second that other commands need not wait
+
         return peak_signal_noise_ratio(self.p, self.x, data_range=1)
 
     def share(self, term: str) -> float:
