@@ -1,16 +1,17 @@
-"""Command line: python -m helpers transfer, content, style, figure or paper-images."""
+"""Command line: python -m helpers transfer, content, style, figure or paper-images.
+
+What only the last two need is imported where they begin: matplotlib alone takes half a second.
+"""
 
 import argparse
 import json
 import sys
 from pathlib import Path
 
-from helpers import paper_images
 from helpers.convolution import PRECISIONS
 from helpers.images import check_output, load_image, picture_names, picture_path, save_image
 from helpers.losses import PRESETS
 from helpers.network import STYLE_LAYERS, VGG19, best_device
-from helpers.paper_figures import CONTENT_LAYERS, FIGURES, FigureSettings, make_figures, papers_own
 from helpers.record import make_record
 from helpers.synthesis import INITS, synthesise
 
@@ -116,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     figure.add_argument(
         "--version",
-        choices=tuple(CONTENT_LAYERS),
+        choices=("arxiv", "cvpr"),
         default="arxiv",
         help="of the paper: layers of Figure 1, α/β of Figure 2 (default: %(default)s)",
     )
@@ -194,6 +195,8 @@ def run_figure(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError, ImportError: As ``make_figures``.
     """
+    from helpers.paper_figures import FIGURES, FigureSettings, make_figures, papers_own
+
     if arguments.pictures == "paper" and (arguments.content or arguments.styles):
         raise ValueError("--pictures paper chooses the pictures; give it or --content and --styles")
     options = {name: getattr(arguments, name) for name in ("preset", "weights", "pooling", "size", "seed")}
@@ -231,6 +234,8 @@ def run_figure(arguments: argparse.Namespace) -> int:
 
 def run_paper_images() -> int:
     """Fetch the paper's pictures, say what became of each, and return the exit code."""
+    from helpers import paper_images
+
     failed = False
     print(f"The paper's pictures are kept in {paper_images.folder()}")
     for image in paper_images.PAPER_IMAGES:

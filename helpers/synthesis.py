@@ -370,7 +370,7 @@ class _Run:
             return
         (content,) = torch.autograd.grad(o.alpha * scale * terms["content"], x, retain_graph=True)
         (style,) = torch.autograd.grad(o.beta * scale * terms["style"], x)
-        x.backward(content + style)
+        x.grad = content + style
         ratio = (content.norm() / style.norm()).item() if style.any() else float("inf")
         self.result.gradient_ratios.append((self.result.evaluations + 1, ratio))
 
