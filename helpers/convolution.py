@@ -63,8 +63,7 @@ def convolution_relu(
     """
     if layer.weight.requires_grad:  # a network that is being trained
         return relu(layer(x))
-    wide = layer.in_channels >= 64 and layer.out_channels >= 128 and tiles(x) >= FEWEST_TILES
-    return _ConvolutionReLU.apply(x, layer, kept, winograd and wide and x.dtype == torch.float32)
+    return _ConvolutionReLU.apply(x, layer, kept, winograd)
 
 
 def tiles(x: torch.Tensor) -> int:
@@ -75,27 +74,59 @@ def tiles(x: torch.Tensor) -> int:
 class _ConvolutionReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, layer, kept, use_winograd):
-        if use_winograd:
-            y = winograd(x, _kernels(layer, x), layer.bias)
-        else:
-            weight, bias = layer.weight.to(x.dtype), layer.bias.to(x.dtype)
-            y = conv2d(x, weight, bias, padding=1).relu_()  # a new tensor that nobody has seen yet
-        ctx.layer, ctx.shape, ctx.winograd, ctx.kept = layer, x.shape, use_winograd, kept
+        y = features(x, layer, use_winograd)
+        ctx.layer, ctx.winograd, ctx.kept = layer, use_winograd, kept
         ctx.save_for_backward(y if kept else y > 0)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        (y,), layer = ctx.saved_tensors, ctx.layer
-        if ctx.winograd:
-            x_gradient = winograd(gradient, _kernels(layer, y).mT, turned=True, y=y)
-        else:
-            # A result that only the next layer used has a gradient that nobody else will look at.
-            out = torch.empty_like(gradient) if ctx.kept else gradient
-            gradient = relu_backward(gradient, y, out)
-            x_gradient = conv2d_input(ctx.shape, layer.weight.to(gradient.dtype), gradient, padding=1)
+        (y,) = ctx.saved_tensors
+        # A result that only the next layer used has a gradient that nobody else will look at.
+        x_gradient = gradient_at_input(gradient, ctx.layer, ctx.winograd, y, in_place=not ctx.kept)
         return x_gradient, None, None, None
+
+
+def features(x: torch.Tensor, layer: nn.Conv2d, use_winograd: bool = False) -> torch.Tensor:
+    """Return relu(layer(x)), a new tensor that autograd knows nothing of; see ``convolution_relu``."""
+    if use_winograd and _worth_it(x, layer):
+        return winograd(x, _kernels(layer, x), layer.bias)
+    return conv2d(x, layer.weight.to(x.dtype), layer.bias.to(x.dtype), padding=1).relu_()
+
+
+def gradient_at_input(
+    gradient: torch.Tensor,
+    layer: nn.Conv2d,
+    use_winograd: bool = False,
+    y: torch.Tensor | None = None,
+    in_place: bool = False,
+) -> torch.Tensor:
+    """Return the gradient at a convolution's input from that at its output.
+
+    Args:
+        gradient: (B, N, H, W).
+        layer: As in ``convolution_relu``.
+        use_winograd: As there.
+        y: If a ReLU follows the layer, its output or where that is positive; the gradient given is
+            then the one behind the ReLU.
+        in_place: Whether the gradient given may be overwritten.
+
+    Returns:
+        (B, C, H, W).
+    """
+    if use_winograd and _worth_it(gradient, layer):
+        return winograd(gradient, _kernels(layer, gradient).mT, turned=True, y=y)
+    if y is not None:
+        gradient = relu_backward(gradient, y, gradient if in_place else torch.empty_like(gradient))
+    B, _, H, W = gradient.shape
+    weight = layer.weight.to(gradient.dtype)
+    return conv2d_input((B, layer.in_channels, H, W), weight, gradient, padding=1)
+
+
+def _worth_it(x: torch.Tensor, layer: nn.Conv2d) -> bool:
+    wide = layer.in_channels >= 64 and layer.out_channels >= 128
+    return wide and x.dtype == torch.float32 and tiles(x) >= FEWEST_TILES
 
 
 _KEPT_KERNELS = weakref.WeakKeyDictionary()  # layer to (what its weights were, their transform)
@@ -122,15 +153,33 @@ def average_pooling(x: torch.Tensor) -> torch.Tensor:
 class _AveragePooling(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
-        ctx.odd = x.shape[2] % 2, x.shape[3] % 2
+        ctx.size = x.shape[2:]
         return avg_pool2d(x, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        # Each of the four positions has a quarter of the mean's gradient; a last odd row or column has none.
-        gradient = interpolate(gradient / 4, scale_factor=2, mode="nearest")
-        return pad(gradient, (0, ctx.odd[1], 0, ctx.odd[0])) if any(ctx.odd) else gradient
+        return unpooled(gradient, 0, *ctx.size)
+
+
+def unpooled(gradient: torch.Tensor, top: int, end: int, width: int) -> torch.Tensor:
+    """Return the rows from top to end of the gradient before average pooling.
+
+    Each of four positions has a quarter of the mean's gradient; a last odd row or column has none.
+
+    Args:
+        gradient: Behind pooling, (B, N, H // 2, W // 2).
+        top: Row of the result's beginning, of H.
+        end: Row behind the result, at most H.
+        width: W.
+
+    Returns:
+        (B, N, end - top, W).
+    """
+    rows = gradient[:, :, top // 2 : (end + 1) // 2] / 4
+    rows = interpolate(rows, scale_factor=2, mode="nearest")[:, :, top % 2 :][:, :, : end - top]
+    missing = width - rows.shape[3], end - top - rows.shape[2]
+    return pad(rows, (0, missing[0], 0, missing[1])) if any(missing) else rows
 
 
 def relu_backward(gradient: torch.Tensor, y: torch.Tensor, out: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.functional import relu
 
 from helpers.convolution import average_pooling, convolution_relu
+from helpers.strips import first_block
 
 CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}  # N_l of the layers of each block
 CONVOLUTIONS = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4}  # convolution layers in each block
@@ -214,7 +215,7 @@ class VGG19(nn.Module):
                 features[name] = h
         return features
 
-    def stream(self, image: torch.Tensor, layers, dtype=torch.float32, winograd: bool = False):
+    def stream(self, image, layers, dtype=torch.float32, winograd: bool = False, totals=None):
         """Yield (layer, features) one by one, computed for speed: what ``forward`` returns, up to rounding.
 
         Each can be used before the next is computed, and back-propagation reaches the image only.
@@ -224,21 +225,31 @@ class VGG19(nn.Module):
             layers: One layer name or several.
             dtype: Precision of the features and of everything that makes them.
             winograd: Compute float32 convolutions Winograd's way where they are large enough.
+            totals: From layers to a function of their features, a sum over positions such as
+                ``gram_matrix``. What it returns is yielded in place of the features.
 
         Raises:
             ValueError: If a layer is unknown or the picture is too small for it.
         """
-        layers = check_layers(layers)
+        layers, totals = check_layers(layers), totals or {}
         check_size(image, layers)
         h = self.preprocess(image).to(dtype, memory_format=torch.channels_last)
-        for name in LAYERS[: LAYERS.index(layers[-1]) + 1]:
+        names = LAYERS[: LAYERS.index(layers[-1]) + 1]
+        if first_block_in_strips(layers, totals, self.pooling) and not self.conv1_1.weight.requires_grad:
+            h, total = first_block(h, self.conv1_1, self.conv1_2, totals.get("conv1_1"))
+            if "conv1_1" in layers:
+                yield "conv1_1", total
+            if "pool1" in layers:
+                yield "pool1", totals["pool1"](h) if "pool1" in totals else h
+            names = names[LAYERS.index("conv2_1") :]
+        for name in names:
             layer = getattr(self, name)
             if name.startswith("conv"):
                 h = convolution_relu(h, layer, kept=name in layers, winograd=winograd)
             else:
                 h = average_pooling(h) if self.pooling == "average" else layer(h)
             if name in layers:
-                yield name, h
+                yield name, totals[name](h) if name in totals else h
 
     def describe(self, height: int = 224, width: int = 224) -> list[LayerInfo]:
         """Return what every layer is and what shape it gives to a picture.
@@ -289,6 +300,27 @@ class VGG19(nn.Module):
             convolution.weight.data *= before[None, :, None, None] / divisor[:, None, None, None]
             convolution.bias.data /= divisor
             self.divisors[name] = before = divisor
+
+
+def first_block_in_strips(layers, totals=(), pooling: str = "average") -> bool:
+    """Return whether conv1_1 and conv1_2, the largest features, need never exist as a whole.
+
+    They need not if pool1 is computed, conv1_2 is not asked for, and of conv1_1 at most a total.
+
+    Args:
+        layers: Layers that are asked for.
+        totals: Those of them of which only a total over positions is.
+        pooling: ``"average"`` or ``"max"``.
+    """
+    pooled = LAYERS.index(check_layers(layers)[-1]) >= LAYERS.index("pool1")
+    whole = "conv1_2" in layers or ("conv1_1" in layers and "conv1_1" not in totals)
+    return pooling == "average" and pooled and not whole
+
+
+def positions(layer: str, image: torch.Tensor) -> int:
+    """Return M_l, the number of positions of a layer's features of a picture, (B, 3, H, W)."""
+    stride = smallest_side(layer)
+    return (image.shape[2] // stride) * (image.shape[3] // stride)
 
 
 def smallest_side(layer: str) -> int:

@@ -19,11 +19,10 @@ from helpers.losses import (
     equal_weights,
     gram_matrix,
     layer_style_loss,
-    style_targets,
     total_loss,
 )
-from helpers.memory import check_memory, history_length, memory_needed
-from helpers.network import LAYERS, STYLE_LAYERS, VGG19, check_layers, check_size
+from helpers.memory import check_memory, freed_memory_kept, history_length, memory_needed
+from helpers.network import LAYERS, STYLE_LAYERS, VGG19, check_layers, check_size, positions
 from helpers.optimisers import Steps, adam, coarse_first, lbfgs
 from helpers.quick import quick_evaluations
 
@@ -144,17 +143,18 @@ class Objective:
             self.style_weights = {name: weights[name] for name in check_layers(weights)}
         wanted = {self.content_layer, *self.style_weights} - {None}
         self.layers = check_layers(wanted)
+        # Where style alone is compared, no features are needed, only their Gram matrix.
+        self.grams = dict.fromkeys(wanted - {self.content_layer}, gram_matrix)
         with torch.no_grad():
             # Computed the same way as the features of x, so that p's distance to itself is exactly 0.
             if p is not None:
-                ((_, self.P),) = network.stream(
-                    p.to(network.device), self.content_layer, winograd=self.winograd
-                )
+                features = self._stream(p.to(network.device), torch.float32)
+                self.P = next(F for name, F in features if name == self.content_layer)
             if a is not None:
-                self.targets = {}
-                styles = list(self.style_weights)
-                for name, A in network.stream(a.to(network.device), styles, winograd=self.winograd):
-                    self.targets |= style_targets({name: A})
+                a, styles = a.to(network.device), list(self.style_weights)
+                grams = dict.fromkeys(styles, gram_matrix)
+                targets = network.stream(a, styles, winograd=self.winograd, totals=grams)
+                self.targets = {name: (A, positions(name, a)) for name, A in targets}
             self.dark_loss = self._of_dark_features()
 
     def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -162,16 +162,20 @@ class Objective:
         terms, content, style = {}, x.new_zeros(()), x.new_zeros(())
         # Layer by layer, so that back-propagation, which goes the other way, needs the gradients of
         # few layers at a time.
-        for name, F in self.network.stream(x, self.layers, self.dtype, self.winograd):
+        for name, features in self._stream(x, self.dtype):
             if name == self.content_layer:
-                content = content_loss(F, self.P, self.form)[0]
+                content = content_loss(features, self.P, self.form)[0]
             if name in self.style_weights:
+                G = features if name in self.grams else gram_matrix(features)
                 A, M_a = self.targets[name]
-                terms[name] = layer_style_loss(gram_matrix(F), A, F.shape[2:].numel(), M_a, self.form)[0]
+                terms[name] = layer_style_loss(G, A, positions(name, x), M_a, self.form)[0]
                 style = style + self.style_weights[name] * terms[name]  # equation 5
         terms["content"], terms["style"] = content, style
         terms["total"] = total_loss(content, style, self.alpha, self.beta)
         return terms
+
+    def _stream(self, x, dtype):
+        return self.network.stream(x, self.layers, dtype, self.winograd, self.grams)
 
     def _of_dark_features(self) -> float:
         """Return the total loss of features that are all 0, as a measure of what a small loss is."""
@@ -184,6 +188,7 @@ class Objective:
         return total_loss(content, style, self.alpha, self.beta)
 
 
+@freed_memory_kept()
 def synthesise(
     network: VGG19,
     p: torch.Tensor | None = None,
@@ -245,10 +250,10 @@ def synthesise(
     precision, message = choose_precision(precision, network.device)
     dtype = getattr(torch, precision)
     start = _start(p, a, init, size, seed).to(network.device)
-    layers = {content_layer} if p is not None else set()
-    layers |= set(equal_weights(style_layers)) if a is not None else set()
-    check_size(start, layers)
-    needed = memory_needed(*start.shape[2:], layers, dtype, network.pooling)
+    content = {content_layer} if p is not None else set()
+    style = set(equal_weights(style_layers)) if a is not None else set()
+    check_size(start, content | style)
+    needed = memory_needed(*start.shape[2:], content | style, dtype, network.pooling, style - content)
     if warning := check_memory(*start.shape[2:], needed, network.device):
         tqdm.write(warning)
     objective = Objective(network, p, a, content_layer, style_layers, form, alpha, beta)

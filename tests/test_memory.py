@@ -51,7 +51,35 @@ def test_the_estimate_grows_with_the_picture_the_depth_and_max_pooling():
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 4), (torch.bfloat16, 2)])
 def test_features_that_no_loss_uses_count_one_byte_a_value(dtype, size):
     deep, both = (memory_needed(64, 96, layers, dtype) for layers in (["conv1_2"], ["conv1_1", "conv1_2"]))
-    assert both - deep == 64 * 64 * 96 * (size - 1)
+    assert both - deep == pytest.approx(64 * 64 * 96 * (size - 1) * 4 / 3, abs=2)
+
+
+def test_the_widest_features_count_only_where_a_loss_wants_them_whole():
+    whole = memory_needed(384, 512, STYLE_LAYERS)
+    assert memory_needed(384, 512, STYLE_LAYERS, totals=STYLE_LAYERS) < whole - 64 * 384 * 512 * 4
+
+
+ALLOCATIONS = """
+import torch
+from helpers.memory import freed_memory_kept
+def resident():
+    return 4096 * int(open("/proc/self/statm").read().split()[1])
+def zeros():
+    return torch.zeros(25_000_000)  # 100 MB
+zeros()
+before = resident()
+with freed_memory_kept():
+    zeros()
+    within = resident() - before
+print([within, resident() - before])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's way of counting")
+def test_freed_memory_is_kept_within_a_run_and_given_back_after_it():
+    done = subprocess.run([sys.executable, "-c", ALLOCATIONS], capture_output=True, text=True, check=True)
+    within, after = json.loads(done.stdout)
+    assert after < 10e6 < 90e6 < within
 
 
 def test_a_run_at_1024_pixels_needs_less_than_4_gigabytes():
@@ -92,6 +120,6 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_computed(machine, v
     machine(0.05, 0.1)
     monkeypatch.setattr(VGG19, "preprocess", lambda *_: pytest.fail("the run had begun"))
     with pytest.raises(
-        ValueError, match=r"a picture of 64 × 64 px needs about 0\.1 GB.*at size \d+ it would"
+        ValueError, match=r"a picture of 64 × 64 px needs about 0\.2 GB.*at size \d+ it would"
     ):
         synthesise(vgg19, torch.rand(1, 3, 64, 64), content_layer="conv2_1", progress=False)
