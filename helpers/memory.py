@@ -10,10 +10,13 @@ import torch
 from helpers.network import CHANNELS, LAYERS, first_block_in_strips
 
 #: Memory in bytes for the steps that L-BFGS remembers, 10 steps at least and 100 at most.
-HISTORY_BYTES = 100e6
+HISTORY_BYTES = 50e6
 
-# What glibc calls these settings in malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+# What glibc calls these settings in malloc.h, their values here, and those that it arrives at by itself
+# once a program has freed large pieces.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
+KEEPING = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1}
+AS_BEFORE = {M_MMAP_MAX: 65_536, M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**26}
 
 
 @contextmanager
@@ -22,23 +25,26 @@ def freed_memory_kept():
 
     By itself Linux's C library gives every piece of more than 32 MB back at once, and the next
     evaluation gets it anew, page by page. At 1024 × 768 px that takes half of the time. At the end,
-    everything that is free is given back. Other systems are left as they are.
+    everything that is free is given back, and so is what is freed later. Other systems are left as
+    they are.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallopt"):  # another C library
         yield
         return
-    library.mallopt(M_MMAP_MAX, 0)
-    library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    for setting, value in KEEPING.items():
+        library.mallopt(setting, value)
     try:
         yield
     finally:
+        for setting, value in AS_BEFORE.items():
+            library.mallopt(setting, value)
         library.malloc_trim(0)
 
 
 def history_length(height: int, width: int) -> int:
     """Return how many steps L-BFGS remembers for a picture of this size in pixels."""
-    return int(min(max(HISTORY_BYTES // (2 * 4 * 3 * height * width), 10), 100))
+    return int(min(max(HISTORY_BYTES // (2 * 2 * 3 * height * width), 10), 100))
 
 
 def memory_needed(
@@ -69,7 +75,7 @@ def memory_needed(
             kept += N * M * (size if name in layers else 1)
             # At a layer: its gradient, that behind the ReLU, that of the layer before, and one to spare.
             largest = max(largest, 4 * N * M * size)
-    pictures = 2 * history_length(height, width) + 12
+    pictures = history_length(height, width) + 12
     needed = kept + largest + pictures * 4 * 3 * height * width + 100e6
     return int(needed * 4 / 3)  # a quarter of the memory lies in gaps between tensors
 

@@ -124,7 +124,8 @@ def test_the_direction_is_that_of_the_inverse_hessian_written_out(generator):
         s = torch.randn(n, dtype=torch.float64, generator=generator)
         y = s + 0.3 * torch.randn(n, dtype=torch.float64, generator=generator)
         assert s @ y > 0
-        steps.remember(s.view(1, 3, 2, 2), y.view(1, 3, 2, 2), (s @ y).item())
+        steps.remember(s.view(1, 3, 2, 2), y.view(1, 3, 2, 2))
+        s, y = s.bfloat16().double(), y.bfloat16().double()  # as they are kept
         pairs.append((s, y))
     s, y = pairs[-1]
     H = (s @ y) / (y @ (scale * y)) * torch.diag(scale)
@@ -158,12 +159,24 @@ def test_steps_forget_the_oldest(generator):
     steps = Steps(start(), 3)
     pictures = [torch.rand(start().shape, generator=generator, dtype=torch.float64) for _ in range(5)]
     for picture in pictures:
-        steps.remember(picture, 2 * picture, 4.0)
+        steps.remember(picture, 2 * picture)
     assert len(steps) == 3
     for (s, y, rho), picture in zip(steps, pictures[2:], strict=True):
-        assert torch.equal(s, picture)
-        assert torch.equal(y, 2 * picture)
-        assert rho == 0.25
+        kept = picture.bfloat16()
+        assert torch.equal(s, kept)
+        assert torch.equal(y, 2 * kept)
+        assert rho == pytest.approx(1 / (2 * (kept.double() ** 2).sum().item()), rel=1e-12)
+
+
+def test_a_step_without_curvature_is_left_out_and_changes_no_other(generator):
+    steps = Steps(start(), 2)
+    pictures = [torch.rand(start().shape, generator=generator, dtype=torch.float64) for _ in range(2)]
+    for picture in pictures:
+        steps.remember(picture, picture)
+    before = [(s.clone(), y.clone(), rho) for s, y, rho in steps]
+    steps.remember(pictures[0], -pictures[0])
+    for (s, y, rho), (s_before, y_before, rho_before) in zip(steps, before, strict=True):
+        assert torch.equal(s, s_before) and torch.equal(y, y_before) and rho == rho_before
 
 
 @pytest.mark.parametrize("height", [8, 9])
