@@ -73,7 +73,7 @@ with freed_memory_kept():
     within = resident() - before
 after = resident() - before
 kept = torch.zeros(25_000_000)
-small = torch.ones(1000)  # above it: the end of the heap is not free
+above = torch.ones(2_000_000)  # were both in the heap, its free part would not be at its end
 del kept
 print([within, after, resident() - before])
 """
