@@ -327,7 +327,7 @@ def memory_and_cost():
         ("memory", {"peak of the process": [b / 1e9 for b in memory]}, "GB"),
     ):
         x = dict.fromkeys(values, pixels)
-        figure = loss_curves(values, x_label="million pixels", y_label=label, x=x)
+        figure = loss_curves(values, x_label="million pixels", y_label=label, x=x, logarithmic=False)
         (FOLDER / "pictures" / f"{name}.png").write_bytes(figure.data)
     at = dict(zip(SIDES, memory, strict=True))
     rows = [

@@ -135,6 +135,7 @@ def loss_curves(
     x: Mapping[str, Sequence[float]] | None = None,
     alt: str | None = None,
     width: float = WIDTH * 0.75,
+    logarithmic: bool = True,
 ) -> Picture:
     """Draw losses against evaluations on a logarithmic axis, each labelled at its end.
 
@@ -146,6 +147,7 @@ def loss_curves(
         x: Label to positions on the horizontal axis; by default 1, 2, 3, ...
         alt: Alt text; by default the labels with their first and last values.
         width: Of the figure, in inches.
+        logarithmic: Whether the vertical axis is; if not, it begins at 0.
     """
     figure = Figure(figsize=(width, width * 0.5), layout="constrained")
     axis = figure.subplots()
@@ -154,7 +156,10 @@ def loss_curves(
         places = list(x[label]) if x else list(range(1, len(values) + 1))
         axis.plot(places, values, color=COLOURS[i % len(COLOURS)], linewidth=1.8)
         ends.append((places[-1], values[-1], label, COLOURS[i % len(COLOURS)]))
-    axis.set_yscale("log")
+    if logarithmic:
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(bottom=0)
     axis.set_xlabel(x_label, color=INK)
     axis.set_ylabel(y_label, color=INK)
     if title:
@@ -249,14 +254,14 @@ def _plain(axis) -> None:
 
 def _direct_labels(axis, ends) -> None:
     """Write each label at the end of its line, pushed apart where lines end close together."""
-    low, high = (np.log10(v) for v in axis.get_ylim())
-    gap = (high - low) * 0.065
+    axis.autoscale_view()  # matplotlib would find the limits later, when it draws
+    to_height = axis.transData + axis.transAxes.inverted()
     last = -np.inf
     for x, y, label, colour in sorted(ends, key=lambda end: end[1]):
-        height = max(np.log10(y), last + gap) if y > 0 else low
+        height = max(to_height.transform((x, y))[1] if y > 0 else 0, last + 0.065)
         last = height
         axis.annotate(
-            label, (x, 10**height), xytext=(6, 0), textcoords="offset points",
+            label, (x, height), xycoords=("data", "axes fraction"), xytext=(6, 0), textcoords="offset points",
             va="center", color=colour, fontsize=10, annotation_clip=False,
         )  # fmt: skip
 

@@ -102,6 +102,15 @@ def test_loss_curves_name_first_and_last_values():
     assert opened(loss_curves({"one": [3.0]})).width > 100
 
 
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_a_straight_line_is_straight_unless_the_axis_is_logarithmic(logarithmic):
+    picture = loss_curves({"": [1.0, 50.0, 99.0]}, logarithmic=logarithmic)
+    pixels = np.asarray(opened(picture).convert("RGB"), dtype=int)
+    rows, columns = np.nonzero(pixels[..., 2] - pixels[..., 0] > 100)  # the line is blue
+    bend = rows - np.polyval(np.polyfit(columns, rows, 1), columns)
+    assert (np.abs(bend).max() > 10) == logarithmic
+
+
 def test_gram_heat_maps_draw_every_matrix():
     G = torch.eye(5)
     assert opened(gram_heat_maps({"a": G[None], "b": 2 * G})).width > 200
