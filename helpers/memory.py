@@ -10,7 +10,7 @@ import torch
 from helpers.network import CHANNELS, LAYERS, first_block_in_strips
 
 #: Memory in bytes for the steps that L-BFGS remembers, 10 steps at least and 100 at most.
-HISTORY_BYTES = 50e6
+HISTORY_BYTES = 100e6
 
 # What glibc calls these settings in malloc.h, their values here, and those that it arrives at by itself
 # once a program has freed large pieces.
@@ -44,38 +44,37 @@ def freed_memory_kept():
 
 def history_length(height: int, width: int) -> int:
     """Return how many steps L-BFGS remembers for a picture of this size in pixels."""
-    return int(min(max(HISTORY_BYTES // (2 * 2 * 3 * height * width), 10), 100))
+    return int(min(max(HISTORY_BYTES // (2 * 4 * 3 * height * width), 10), 100))
 
 
-def memory_needed(
-    height: int, width: int, layers, dtype=torch.float32, pooling: str = "average", totals=()
-) -> int:
+def memory_needed(height: int, width: int, layers, pooling: str = "average", totals=()) -> int:
     """Return about how many bytes a run adds to those that the process holds before it.
+
+    In float32, in which every run ends; the artwork counts as no larger than the picture.
 
     Args:
         height: Of the picture in pixels.
         width: Of the picture in pixels.
         layers: Layers that the losses use.
-        dtype: Precision of the features.
         pooling: ``"average"`` or ``"max"``.
         totals: Those of the layers of which only a Gram matrix is used.
     """
-    M, size, kept, largest = height * width, dtype.itemsize, 0, 0
+    M, kept, largest = height * width, 0, 0
     strips = first_block_in_strips(layers, totals, pooling)
     for name in LAYERS[: 1 + max(LAYERS.index(layer) for layer in layers)]:
         N = CHANNELS[int(name[4])]
         if name.startswith("pool"):
             M = (M // 4) or 1
             # Max pooling keeps its input and, in 8 bytes, where each maximum was.
-            kept += N * M * (4 * size + 8) if pooling == "max" else 0
+            kept += N * M * (4 * 4 + 8) if pooling == "max" else 0
         elif strips and name in ("conv1_1", "conv1_2"):
             kept += N * M if name == "conv1_2" else 0
         else:
             # Features that a loss uses are kept for back-propagation, of the others one byte a value.
-            kept += N * M * (size if name in layers else 1)
+            kept += N * M * (4 if name in layers else 1)
             # At a layer: its gradient, that behind the ReLU, that of the layer before, and one to spare.
-            largest = max(largest, 4 * N * M * size)
-    pictures = history_length(height, width) + 12
+            largest = max(largest, 4 * N * M * 4)
+    pictures = 2 * history_length(height, width) + 12
     needed = kept + largest + pictures * 4 * 3 * height * width + 100e6
     return int(needed * 4 / 3)  # a quarter of the memory lies in gaps between tensors
 
@@ -83,30 +82,34 @@ def memory_needed(
 def memory_available(device: torch.device) -> tuple[int, int]:
     """Return the bytes that are free and the bytes that there are, on CUDA's device or of the machine."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)
+        free, total = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device), total
     memory = psutil.virtual_memory()
     return memory.available, memory.total
 
 
-def check_memory(height: int, width: int, needed: int, device: torch.device) -> str:
+def check_memory(height: int, width: int, needs, device: torch.device) -> str:
     """Return a warning for a run that may not fit, or nothing.
 
     Args:
         height: Of the picture in pixels.
         width: Of the picture in pixels.
-        needed: What ``memory_needed`` returns.
+        needs: From height and width to bytes, such as ``memory_needed`` of some layers.
         device: Where it will run.
 
     Raises:
         ValueError: If the run cannot fit, whatever else is closed.
     """
-    free, total = memory_available(device)
+    (free, total), needed = memory_available(device), needs(height, width)
     if needed <= free:
         return ""
-    fits = int(max(height, width) * (free / needed) ** 0.5 * 0.95)
+    longest = max(height, width)
+    sizes = range(longest - 1, 31, -1)
+    fits = (s for s in sizes if needs(round(height * s / longest), round(width * s / longest)) <= free)
+    size = next(fits, None)
     text = (
         f"a picture of {width} × {height} px needs about {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB of "
-        f"{total / 1e9:.1f} GB are free; at size {fits} it would fit"
+        f"{total / 1e9:.1f} GB are free; {f'at size {size} it' if size else 'no size'} would fit"
     )
     if needed > total:
         raise ValueError(text)

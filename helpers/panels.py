@@ -31,7 +31,9 @@ from helpers.record import make_record
 from helpers.synthesis import synthesise
 
 #: Modules of which a change may change pictures, and so makes panels again.
-DECIDING_MODULES = ("images", "network", "convolution", "losses", "optimisers", "memory", "synthesis")
+DECIDING_MODULES = (
+    "images", "network", "convolution", "strips", "losses", "optimisers", "memory", "synthesis",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

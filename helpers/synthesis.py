@@ -8,6 +8,7 @@ frozen.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from tqdm.auto import tqdm
@@ -253,8 +254,8 @@ def synthesise(
     content = {content_layer} if p is not None else set()
     style = set(equal_weights(style_layers)) if a is not None else set()
     check_size(start, content | style)
-    needed = memory_needed(*start.shape[2:], content | style, dtype, network.pooling, style - content)
-    if warning := check_memory(*start.shape[2:], needed, network.device):
+    needs = partial(memory_needed, layers=content | style, pooling=network.pooling, totals=style - content)
+    if warning := check_memory(*start.shape[2:], needs, network.device):
         tqdm.write(warning)
     objective = Objective(network, p, a, content_layer, style_layers, form, alpha, beta)
     objective.dtype = dtype
@@ -309,7 +310,7 @@ class _Run:
             if optimiser == "lbfgs":
                 self._lbfgs()
             else:
-                adam(self.evaluate, self.start, learning_rate)
+                self._adam(learning_rate)
         except _Finished as reason:
             result.message = str(reason)
         except KeyboardInterrupt:
@@ -320,6 +321,17 @@ class _Run:
             result.seconds = time.perf_counter() - began
             result.image = self.best_x.clamp(0, 1)
         return result
+
+    def _adam(self, learning_rate):
+        try:
+            adam(self.evaluate, self.start, learning_rate)
+        except _MorePrecision:
+            self._in_float32()
+            adam(self.evaluate, self.best_x.clone(), learning_rate)
+
+    def _in_float32(self):
+        # The losses so far are not comparable with those to come.
+        self.objective.dtype, self.best_loss = torch.float32, float("inf")
 
     def _lbfgs(self):
         # What is larger than twice what the deepest layer sees is nothing that it could ask for. A texture
@@ -345,8 +357,7 @@ class _Run:
             except _MorePrecision:
                 pass
             if self.objective.dtype != torch.float32:
-                # The losses so far are not comparable with those to come.
-                self.objective.dtype, self.best_loss = torch.float32, float("inf")
+                self._in_float32()
                 before = -1
         self.result.stopped = "converged"
         raise _Finished("Converged: no step lowers the loss any more.")
