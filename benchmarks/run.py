@@ -418,8 +418,9 @@ def lead(details) -> str:
         never = runs.count(None)
         ahead = [n - v if v is not None else float("-inf") for v in runs]
         parts.append(
-            f"Of {len(runs)} runs at 96 px to its loss after {n} the median is {statistics.median(ahead):.0f} "
-            f"evaluations ahead, {sum(v < 0 for v in ahead) - never} are behind, and {never} never get there."
+            f"Of {len(runs)} runs at 96 px to its loss after {n}, the median is "
+            f"{statistics.median(ahead):.0f} evaluations ahead, {sum(v < 0 for v in ahead) - never} are "
+            f"behind, and {never} never get there."
         )
     return " ".join(parts)
 
