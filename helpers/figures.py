@@ -137,7 +137,7 @@ def loss_curves(
     width: float = WIDTH * 0.75,
     logarithmic: bool = True,
 ) -> Picture:
-    """Draw losses against evaluations on a logarithmic axis, each labelled at its end.
+    """Draw losses against evaluations, each labelled at its end.
 
     Args:
         curves: Label to values, one an evaluation.
@@ -147,7 +147,7 @@ def loss_curves(
         x: Label to positions on the horizontal axis; by default 1, 2, 3, ...
         alt: Alt text; by default the labels with their first and last values.
         width: Of the figure, in inches.
-        logarithmic: Whether the vertical axis is; if not, it begins at 0.
+        logarithmic: Whether the vertical axis is logarithmic; if not, it begins at 0.
     """
     figure = Figure(figsize=(width, width * 0.5), layout="constrained")
     axis = figure.subplots()

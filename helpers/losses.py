@@ -144,18 +144,6 @@ def layer_style_loss(
     return squares / (4 * N**2) if form == "printed" else squares / N**2
 
 
-def style_targets(features: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, int]]:
-    """Return the Gram matrix A^l and the number of positions M_a of every layer of an artwork.
-
-    Args:
-        features: Layer name to features of a, (1, N_l, H_l, W_l).
-
-    Returns:
-        Layer name to (A^l of shape (1, N_l, N_l), M_a).
-    """
-    return {name: (gram_matrix(A), A.shape[2:].numel()) for name, A in features.items()}
-
-
 def style_loss(
     features: dict[str, torch.Tensor],
     targets: dict[str, tuple[torch.Tensor, int]],
@@ -166,7 +154,7 @@ def style_loss(
 
     Args:
         features: Layer name to features of x, (B, N_l, H_l, W_l); other layers may be present.
-        targets: What ``style_targets`` returns for the artwork.
+        targets: Layer name to (A^l of shape (1, N_l, N_l), M_a) of the artwork.
         weights: Layer name to w_l.
         form: As in ``layer_style_loss``.
 

@@ -81,7 +81,7 @@ class _FirstBlock(torch.autograd.Function):
 def _strips(x: torch.Tensor, channels: int) -> list[tuple[int, int]]:
     """Return the first row of every strip and the row behind it; all but the last are of even height."""
     H, W = x.shape[2:]
-    # A GPU is faster with the whole picture at once.
+    # A strip fits a processor's cache. A GPU gets the whole picture: its cores want more work at once.
     rows = max(2, STRIP // (2 * channels * W) * 2) if x.device.type == "cpu" else H + H % 2
     tops = range(0, H - 1, rows)  # a single last row belongs to the strip above it
     return [(top, H if top == tops[-1] else top + rows) for top in tops]
