@@ -1,10 +1,12 @@
 """The three figures: which panels they have, that each is made once, and what is drawn from them."""
 
 import os
+import re
 import shutil
 import signal
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +209,17 @@ def test_a_panel_is_known_by_the_contents_of_its_pictures_not_by_their_names(tmp
 def test_every_setting_that_changes_the_picture_changes_the_key(change):
     panel = Panel("chenonceau", "starry_night", "conv4_2", ("conv1_1", "conv2_1"), 0.1, 0.1)
     assert replace(panel, **change).key != panel.key
+
+
+def test_every_module_that_a_run_imports_decides_about_panels():
+    folder, found, queue = Path(panels_module.__file__).parent, set(), ["synthesis", "images"]
+    while queue:
+        name = queue.pop()
+        found.add(name)
+        imported = re.findall(r"^from helpers\.(\w+) import", (folder / f"{name}.py").read_text(), re.M)
+        queue += set(imported) - found
+    # A panel's size and evaluations are part of its description; where a cache lies changes nothing.
+    assert found - {"quick", "cache"} == set(panels_module.DECIDING_MODULES)
 
 
 def test_changed_code_and_other_weights_change_the_key(monkeypatch, tmp_path, vgg19):
