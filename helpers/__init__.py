@@ -1,7 +1,10 @@
-"""Helpers of the notebook series on neural style transfer.
+"""Helpers of the notebook series on neural style transfer, floor by floor.
 
-Data flows one way through these modules: ``images`` (file → tensor), ``network`` (tensor →
-features, by ``convolution``), ``losses`` (features → numbers), ``synthesis`` (numbers → picture, by
-``optimisers``), ``record``, ``figures`` and ``widgets`` (what a notebook shows), ``panels`` and
-``paper_figures`` (the figures of the paper, with pictures from ``paper_images`` if one asks for them).
+What a learner opens lies here, in the order in which data flows: ``images`` (file → tensor),
+``weights`` and ``network`` (tensor → features), ``losses`` (features → numbers) and ``objective`` (all of
+them as one function of the picture), ``optimisers`` and ``synthesis`` (numbers → picture: the loop),
+``record`` and ``figures`` (what is kept and what a notebook shows).
+
+Below it lie ``engine``, which computes the same faster, and ``system`` (files, signals, checkpoints).
+Above it lie ``paper`` (the paper's figures), ``widgets``, and ``command_line``. Imports go down only.
 """

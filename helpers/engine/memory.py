@@ -6,11 +6,9 @@ from contextlib import contextmanager
 
 import psutil
 import torch
+from torch import nn
 
-from helpers.network import CHANNELS, LAYERS, first_block_in_strips
-
-#: Memory in bytes for the steps that L-BFGS remembers, 10 steps at least and 100 at most.
-HISTORY_BYTES = 100e6
+from helpers.engine.seam import first_block_in_strips, names_until_deepest
 
 # What glibc calls these settings in malloc.h, their values here, and those that it arrives at by itself
 # once a program has freed large pieces.
@@ -42,39 +40,37 @@ def freed_memory_kept():
         library.malloc_trim(0)
 
 
-def history_length(height: int, width: int) -> int:
-    """Return how many steps L-BFGS remembers for a picture of this size in pixels."""
-    return int(min(max(HISTORY_BYTES // (2 * 4 * 3 * height * width), 10), 100))
-
-
-def memory_needed(height: int, width: int, layers, pooling: str = "average", totals=()) -> int:
+def memory_needed(network: nn.Module, height: int, width: int, layers, grams, pictures: int) -> int:
     """Return about how many bytes a run adds to those that the process holds before it.
 
     In float32, in which every run ends; the artwork counts as no larger than the picture.
 
     Args:
+        network: As for ``features``.
         height: Of the picture in pixels.
         width: Of the picture in pixels.
         layers: Layers that the losses use.
-        pooling: ``"average"`` or ``"max"``.
-        totals: Those of the layers of which only a Gram matrix is used.
+        grams: Those of them of which only a Gram matrix is used.
+        pictures: How many tensors of the picture's size the run holds, such as an optimiser's memory.
     """
-    M, kept, largest = height * width, 0, 0
-    strips = first_block_in_strips(layers, totals, pooling)
-    for name in LAYERS[: 1 + max(LAYERS.index(layer) for layer in layers)]:
-        N = CHANNELS[int(name[4])]
-        if name.startswith("pool"):
+    M, kept, largest, N = height * width, 0, 0, 3
+    names = names_until_deepest(network, layers)
+    in_strips = names[:2] if first_block_in_strips(network, layers, grams) else []
+    for name in names:
+        layer = getattr(network, name)
+        if not isinstance(layer, nn.Conv2d):
             M = (M // 4) or 1
             # Max pooling keeps its input and, in 8 bytes, where each maximum was.
-            kept += N * M * (4 * 4 + 8) if pooling == "max" else 0
-        elif strips and name in ("conv1_1", "conv1_2"):
-            kept += N * M if name == "conv1_2" else 0
+            kept += N * M * (4 * 4 + 8) if isinstance(layer, nn.MaxPool2d) else 0
+            continue
+        N = layer.out_channels
+        if name in in_strips:
+            kept += N * M if name == names[1] else 0
         else:
             # Features that a loss uses are kept for back-propagation, of the others one byte a value.
             kept += N * M * (4 if name in layers else 1)
             # At a layer: its gradient, that behind the ReLU, that of the layer before, and one to spare.
             largest = max(largest, 4 * N * M * 4)
-    pictures = 2 * history_length(height, width) + 12
     needed = kept + largest + pictures * 4 * 3 * height * width + 100e6
     return int(needed * 4 / 3)  # a quarter of the memory lies in gaps between tensors
 

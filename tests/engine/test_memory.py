@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from helpers import memory
-from helpers.memory import check_memory, history_length, memory_needed
+from helpers.engine import memory
+from helpers.engine.memory import check_memory, memory_needed
 from helpers.network import STYLE_LAYERS
 
 CPU = torch.device("cpu")
@@ -19,20 +19,22 @@ CPU = torch.device("cpu")
 # In a process of its own, since the peak of a process never falls again.
 RUN = """
 import json
-from helpers import memory
+from helpers import optimisers
+from helpers.engine import memory_needed
 from helpers.images import load_image
 from helpers.network import VGG19
 from helpers.synthesis import synthesise
 def peak():  # getrusage would count the process that started this one
     lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return 1024 * int(lines["VmHWM"].split()[0])
-memory.HISTORY_BYTES = 0  # the least history, full after a few evaluations
+optimisers.HISTORY_BYTES = 0  # the least history, full after a few evaluations
 network = VGG19()
 p, a = load_image("chenonceau", 384), load_image("starry_night", 384)
 before = peak()
 run = synthesise(network, p, a, evaluations=14, progress=False)
 layers = [run.settings["content_layer"], *run.settings["style_weights"]]
-print(json.dumps([memory.memory_needed(*p.shape[2:], layers), peak() - before]))
+grams = set(layers) - {"conv4_2"}
+print(json.dumps([memory_needed(network, *p.shape[2:], layers, grams, 32), peak() - before]))
 """
 
 
@@ -43,25 +45,30 @@ def test_the_estimate_is_near_what_a_run_takes():
     assert taken / 3 < estimate < 3 * taken, (estimate, taken)
 
 
-def test_the_estimate_grows_with_the_picture_the_depth_and_max_pooling():
-    usual = memory_needed(384, 512, STYLE_LAYERS)
-    assert 3 * usual < memory_needed(3 * 384, 3 * 512, STYLE_LAYERS) < 9 * usual
-    assert memory_needed(384, 512, ["conv1_1"]) < usual < memory_needed(384, 512, STYLE_LAYERS, pooling="max")
+def needed(network, height, width, layers, grams=()):
+    return memory_needed(network, height, width, layers, grams, pictures=54)
 
 
-def test_features_that_no_loss_uses_count_one_byte_a_value():
-    deep, both = (memory_needed(64, 96, layers) for layers in (["conv1_2"], ["conv1_1", "conv1_2"]))
+def test_the_estimate_grows_with_the_picture_the_depth_and_max_pooling(vgg19, vgg19_max):
+    usual = needed(vgg19, 384, 512, STYLE_LAYERS)
+    assert 3 * usual < needed(vgg19, 3 * 384, 3 * 512, STYLE_LAYERS) < 9 * usual
+    assert needed(vgg19, 384, 512, ["conv1_1"]) < usual < needed(vgg19_max, 384, 512, STYLE_LAYERS)
+    assert memory_needed(vgg19, 384, 512, STYLE_LAYERS, (), pictures=154) > usual + 100 * 4 * 3 * 384 * 512
+
+
+def test_features_that_no_loss_uses_count_one_byte_a_value(vgg19):
+    deep, both = (needed(vgg19, 64, 96, layers) for layers in (["conv1_2"], ["conv1_1", "conv1_2"]))
     assert both - deep == pytest.approx(64 * 64 * 96 * 3 * 4 / 3, abs=2)
 
 
-def test_the_widest_features_count_only_where_a_loss_wants_them_whole():
-    whole = memory_needed(384, 512, STYLE_LAYERS)
-    assert memory_needed(384, 512, STYLE_LAYERS, totals=STYLE_LAYERS) < whole - 64 * 384 * 512 * 4
+def test_the_widest_features_count_only_where_a_loss_wants_them_whole(vgg19):
+    whole = needed(vgg19, 384, 512, STYLE_LAYERS)
+    assert needed(vgg19, 384, 512, STYLE_LAYERS, grams=STYLE_LAYERS) < whole - 64 * 384 * 512 * 4
 
 
 ALLOCATIONS = """
 import torch
-from helpers.memory import freed_memory_kept
+from helpers.engine.memory import freed_memory_kept
 def resident():
     return 4096 * int(open("/proc/self/statm").read().split()[1])
 def zeros():
@@ -87,13 +94,9 @@ def test_freed_memory_is_kept_within_a_run_and_given_back_after_it():
     assert later < 10e6
 
 
-def test_a_run_at_1024_pixels_needs_less_than_4_gigabytes():
-    assert memory_needed(768, 1024, [*STYLE_LAYERS, "conv4_2"]) < 3.4e9  # beside 0.6 GB of the process
-
-
-def test_small_pictures_have_a_long_history_and_large_ones_a_short_one():
-    lengths = [history_length(3 * side // 4, side) for side in (64, 256, 512, 1024, 4096)]
-    assert lengths == [100, 84, 21, 10, 10]
+def test_a_run_at_1024_pixels_needs_less_than_4_gigabytes(vgg19):
+    layers = [*STYLE_LAYERS, "conv4_2"]
+    assert memory_needed(vgg19, 768, 1024, layers, (), pictures=32) < 3.4e9  # beside 0.6 GB of the process
 
 
 @pytest.fixture
@@ -130,9 +133,9 @@ def test_where_no_size_would_fit_none_is_named(machine):
 
 
 @pytest.mark.parametrize("free", [0.3, 0.5, 1.0])
-def test_the_size_that_is_said_to_fit_does(machine, free):
+def test_the_size_that_is_said_to_fit_does(machine, free, vgg19):
     machine(free, 8)
-    needs = functools.partial(memory_needed, layers=STYLE_LAYERS, totals=STYLE_LAYERS)
+    needs = functools.partial(needed, vgg19, layers=STYLE_LAYERS, grams=STYLE_LAYERS)
     size = int(re.search(r"at size (\d+)", check_memory(3 * 512, 4 * 512, needs, CPU))[1])
     assert needs(round(3 * size / 4), size) <= free * 1e9 < needs(round(3 * size / 4) + 30, size + 40)
 

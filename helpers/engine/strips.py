@@ -12,13 +12,14 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d, pad
 
-from helpers.convolution import features, gradient_at_input, relu_backward, unpooled
+from helpers.engine.convolution import features, gradient_at_input, unpooled
+from helpers.engine.winograd import relu_backward
 
 #: Values of one layer's features in a strip: 4 MB in float32.
 STRIP = 2**20
 
 
-def first_block(x: torch.Tensor, first: nn.Conv2d, second: nn.Conv2d, total=None):
+def first_block(x: torch.Tensor, first: nn.Conv2d, second: nn.Conv2d, total, wanted: bool):
     """Return the features behind pooling, and of those of the first layer a total over positions.
 
     Args:
@@ -26,12 +27,13 @@ def first_block(x: torch.Tensor, first: nn.Conv2d, second: nn.Conv2d, total=None
         first: 3×3 convolution of fixed weights, with zero padding of 1; a ReLU follows.
         second: The same; a ReLU and average pooling follow.
         total: A function of features of the first layer, (B, N, h, W) with any h, whose values for
-            two strips add up to its value for both, such as ``gram_matrix``. Or nothing.
+            two strips add up to its value for both, such as ``gram``.
+        wanted: Whether to compute the total.
 
     Returns:
-        (B, N, H // 2, W // 2), and the total, or None without such a function.
+        (B, N, H // 2, W // 2), and the total, or None if it is not wanted.
     """
-    return _FirstBlock.apply(x, first, second, total)
+    return _FirstBlock.apply(x, first, second, total if wanted else None)
 
 
 class _FirstBlock(torch.autograd.Function):

@@ -22,18 +22,14 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageOps
 
-from helpers import paper_images
 from helpers.images import from_pil, load_image, picture_path, read_record, save_image, to_pil
 from helpers.losses import PRESETS
 from helpers.network import CHANNELS, CONVOLUTION_LAYERS, STYLE_LAYERS, VGG19, best_device
-from helpers.quick import quick_evaluations, quick_size
+from helpers.paper import pictures
 from helpers.record import make_record
 from helpers.synthesis import synthesise
-
-#: Modules of which a change may change pictures, and so makes panels again.
-DECIDING_MODULES = (
-    "images", "network", "convolution", "strips", "losses", "optimisers", "memory", "synthesis",
-)  # fmt: skip
+from helpers.system.checkpoint import code_sha256
+from helpers.system.quick import quick_evaluations, quick_size
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ class Panel:
     def __post_init__(self):
         """Look at the files now: what they are when a worker gets the panel is another matter."""
         network = _network(self.weights, self.pooling, PRESETS[self.preset].normalised)
-        hashes = {"weights_hash": network.weights_hash, "code_sha256": _code_sha256()}
+        hashes = {"weights_hash": network.weights_hash, "code_sha256": code_sha256()}
         for kind in ("content", "style"):
             if source := getattr(self, kind):
                 hashes[f"{kind}_sha256"] = hashlib.sha256(source_path(source).read_bytes()).hexdigest()
@@ -255,9 +251,9 @@ def source_path(source: str) -> Path:
     Raises:
         FileNotFoundError: If there is none.
     """
-    for image in paper_images.PAPER_IMAGES:
+    for image in pictures.PAPER_IMAGES:
         if image.name == source:
-            if path := paper_images.local_path(image):
+            if path := pictures.local_path(image):
                 return path
             raise FileNotFoundError(
                 f"{source} is not here yet; python -m helpers paper-images fetches the paper's pictures"
@@ -268,12 +264,6 @@ def source_path(source: str) -> Path:
 @lru_cache(maxsize=2)
 def _network(weights, pooling, normalised) -> VGG19:
     return VGG19(weights, pooling, normalised).to(best_device())
-
-
-@lru_cache(maxsize=1)
-def _code_sha256() -> str:
-    files = (Path(__file__).with_name(f"{module}.py") for module in DECIDING_MODULES)
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()[:16]
 
 
 def _pictures(panel: Panel) -> tuple[Image.Image | None, Image.Image | None]:
@@ -366,7 +356,7 @@ def _worker_options(i: int, gpus: int) -> dict:
 
 
 def _on_worker(panel, p, a, threads):
-    if dict(panel.hashes)["code_sha256"] != _code_sha256():
+    if dict(panel.hashes)["code_sha256"] != code_sha256():
         raise ValueError(
             f"the worker on {platform.node()} has other code than this machine; install the same"
         )

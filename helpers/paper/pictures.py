@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from helpers.cache import cache_folder
 from helpers.images import load_image
+from helpers.system.files import cache_folder
 
 _GATYS = "leongatys/PytorchNeuralStyleTransfer", "be6c8e2b35568669a5a0ac10b66c912207ad355d", "Images"
 _JOHNSON = "jcjohnson/neural-style", "07c4b8299f8fbdafec0c514fc820ff1d7ff62e46", "examples/inputs"

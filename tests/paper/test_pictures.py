@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from helpers import paper_images
-from helpers.__main__ import main
+from helpers.command_line import main
 from helpers.images import picture_path
-from helpers.panels import source_path
-from helpers.paper_images import PAPER_IMAGES, fetch, is_pinned, local_path, paper_image
+from helpers.paper import pictures as paper_images
+from helpers.paper.panels import source_path
+from helpers.paper.pictures import PAPER_IMAGES, fetch, is_pinned, local_path, paper_image
 
 CONTENTS = picture_path("ducks").read_bytes()
 HALF = len(CONTENTS) // 2

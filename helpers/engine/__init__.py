@@ -1,0 +1,13 @@
+"""The engine: what the lesson computes, with the same numbers and faster. Nobody needs to open it to learn.
+
+It knows nothing of the lesson. ``features`` is the seam: features of a picture, or their Gram
+matrices, layer by layer, as the network's own ``forward`` gives them. Behind it stand ``convolution``,
+``winograd``, ``strips`` and ``gram``; ``choice`` finds out how a machine computes fastest, and
+``memory`` what a run needs.
+"""
+
+from helpers.engine.choice import PRECISIONS, Way, choose
+from helpers.engine.memory import check_memory, freed_memory_kept, memory_needed
+from helpers.engine.seam import features
+
+__all__ = ["PRECISIONS", "Way", "check_memory", "choose", "features", "freed_memory_kept", "memory_needed"]
