@@ -6,7 +6,7 @@ BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks figures bench format
+.PHONY: help setup lab test slow notebooks figures bench format
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,11 @@ test: .venv/.installed ## check style and run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
+	@# Once more without the engine: the lesson does not need it.
+	NST_ENGINE=plain $(BIN)/python -m pytest tests/lesson
+
+slow: .venv/.installed ## run the tests that take minutes each, about 25 in all
+	$(BIN)/python -m pytest -m slow
 
 notebooks: .venv/.installed ## run changed notebooks at full quality and store outputs (ALL=1: every one)
 	$(BIN)/python notebooks/run.py $(if $(ALL),--all)

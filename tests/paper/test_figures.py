@@ -1,5 +1,6 @@
 """The three figures: which panels they have, that each is made once, and what is drawn from them."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -15,10 +16,18 @@ from helpers.command_line import main
 from helpers.images import load_image, picture_path, read_record, save_image
 from helpers.losses import PRESETS
 from helpers.network import CONVOLUTION_LAYERS
+from helpers.objective import Objective
 from helpers.paper import panels as panels_module
-from helpers.paper.figures import FigureSettings, figure_panels, make_figures, papers_own, preset_alpha
+from helpers.paper.figures import (
+    RATIO_PER_DOUBLING,
+    FigureSettings,
+    figure_panels,
+    make_figures,
+    papers_own,
+    preset_alpha,
+)
 from helpers.paper.panels import Panel, _worker_options, is_made, make_panels
-from helpers.synthesis import Objective
+from helpers.synthesis import Run
 
 FIVE = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
 SMALL = {"size": 32, "evaluations": 2}
@@ -137,20 +146,21 @@ def test_the_ratio_is_converted_by_preset_and_if_asked_by_size():
         assert preset_alpha(1e-3, name) == pytest.approx(preset.alpha / preset.beta)
     panels = figure_panels(3, FigureSettings(options=SMALL | {"preset": "normalised"}))
     assert [panel.alpha for panel in panels[:4]] == [1e-3, 1e-2, 0.1, 1.0]
-    assert preset_alpha(1e-3, "printed", size=256, as_at=512) == 4e-3
+    assert preset_alpha(1e-3, "printed", size=256, as_at=512) == pytest.approx(1e-3 * RATIO_PER_DOUBLING)
+    assert preset_alpha(1e-3, "printed", 128, as_at=512) == pytest.approx(
+        1e-3 * RATIO_PER_DOUBLING**2, rel=1e-5
+    )
     assert preset_alpha(1e-3, "normalised", size=256, as_at=512) == 0.1
 
 
 def test_as_at_makes_up_for_the_size(vgg19):
-    ratios = []
-    for size in (64, 128):
+    ratios, sizes = [], (64, 128, 256)
+    for size in sizes:
         p, a = load_image("chenonceau", size), load_image("starry_night", size)
-        terms = Objective(vgg19, p, a)(torch.full_like(p, 0.5))
-        ratios.append((terms["content"] / terms["style"]).item())
-    alphas = [preset_alpha(1e-3, "printed", size, as_at=512) for size in (64, 128)]
-    grows = ratios[1] / ratios[0]
-    assert grows > 2.5  # α/β as it is leans more to content, the larger the picture
-    assert 0.6 < grows * alphas[1] / alphas[0] < 1.6
+        run = Run(vgg19, p, a, alpha=preset_alpha(1e-3, "printed", size, as_at=512), precision="float32")
+        ratios.append(next(iter(run)).gradient_ratio)
+    for smaller, larger in itertools.pairwise(ratios):
+        assert 0.75 < larger / smaller < 1.33
 
 
 @pytest.mark.parametrize(

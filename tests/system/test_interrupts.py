@@ -41,12 +41,15 @@ def old_picture(folder):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The picture of a run that nobody disturbs, and its seconds."""
-    folder, began = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
-    process = begin(folder, "--every", "0")
-    process.communicate(timeout=120)
-    assert process.returncode == 0
-    return load_image(folder / "x.png"), time.monotonic() - began
+    """The picture of a run that nobody disturbs, and its seconds, the fewest of three times."""
+    seconds = []
+    for i in range(3):  # the first fills caches, and another program may have been busy
+        folder, began = tmp_path_factory.mktemp(f"undisturbed{i}"), time.monotonic()
+        process = begin(folder, "--every", "0")
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+        seconds.append(time.monotonic() - began)
+    return load_image(folder / "x.png"), min(seconds)
 
 
 def one_signal(number, seconds, folder):
@@ -91,7 +94,7 @@ def one_kill(seconds, folder, expected, every=0.3):
         return "before the first checkpoint"
     # Besides the seconds between two checkpoints: one evaluation, and the writing.
     finished = process.returncode == 0
-    assert finished or killed - (folder / "run.pt").stat().st_mtime < every + 1.5
+    assert finished or killed - (folder / "run.pt").stat().st_mtime < every + 3
     again = begin(folder, "--resume")
     _, errors = again.communicate(timeout=120)
     assert again.returncode == 0, errors
@@ -112,7 +115,7 @@ def counted(tries, tmp_path, one):
 
 @pytest.mark.parametrize("tries", [6, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_signal_at_any_moment_loses_nothing(tries, tmp_path, undisturbed):
-    moment, end = random.Random(tries), undisturbed[1] + 0.2
+    moment, end = random.Random(tries), undisturbed[1]
     happened = counted(
         tries,
         tmp_path,
