@@ -1,5 +1,6 @@
 import ipaddress
 import os
+import signal
 import socket
 from pathlib import Path
 
@@ -49,6 +50,14 @@ def a():
 @pytest.fixture
 def generator():
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def stop_button():
+    """Let Ctrl-C raise KeyboardInterrupt, also where these tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _files():

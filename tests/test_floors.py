@@ -110,4 +110,4 @@ def test_no_exception_steers_the_loop():
 def test_the_readmes_drawing_has_every_room():
     drawing = README.read_text(encoding="utf-8").split("## What is where")[1].split("\n## ")[0]
     rooms = {room(path) for path in MODULES} - {"__main__"}
-    assert not {name for name in rooms if f"`{name}`" not in drawing and f" {name} " not in drawing}
+    assert not {name for name in rooms if not re.search(rf" {name}/? ", drawing)}

@@ -272,7 +272,9 @@ def at_evaluation(monkeypatch, n, action):
     monkeypatch.setattr(Objective, "__call__", call)
 
 
-def test_the_stop_button_ends_a_run_after_its_evaluation_with_the_best_picture(vgg19, p, monkeypatch):
+def test_the_stop_button_ends_a_run_after_its_evaluation_with_its_best_picture(
+    vgg19, p, monkeypatch, stop_button
+):
     at_evaluation(monkeypatch, 8, lambda terms: os.kill(os.getpid(), signal.SIGINT) or terms)
     run = synthesise(vgg19, p, content_layer="conv2_1", evaluations=50, progress=False)
     assert (run.stopped, run.evaluations) == ("interrupted", 8)
@@ -281,7 +283,9 @@ def test_the_stop_button_ends_a_run_after_its_evaluation_with_the_best_picture(v
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # as before the run
 
 
-def test_the_stop_button_before_there_is_a_picture_is_an_exception_as_usual(vgg19, p, monkeypatch):
+def test_the_stop_button_before_there_is_a_picture_is_an_exception_as_usual(
+    vgg19, p, monkeypatch, stop_button
+):
     at_evaluation(monkeypatch, 1, lambda terms: os.kill(os.getpid(), signal.SIGINT) or terms)
     with pytest.raises(KeyboardInterrupt):
         synthesise(vgg19, p, content_layer="conv2_1", evaluations=50, progress=False)

@@ -30,8 +30,14 @@ def begin(folder, *options):
     checkpoint = ["--checkpoint", str(folder / "run.pt")]
     return subprocess.Popen(
         [*COMMAND, *output, *checkpoint, *options],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=as_in_a_terminal,
     )  # fmt: skip
+
+
+def as_in_a_terminal():
+    """Let no signal be ignored: nohup, and a shell's background, hand that on to all their children."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def old_picture(folder):
@@ -157,7 +163,7 @@ class Told:
         self.reasons.append(why)
 
 
-def test_within_a_run_the_stop_button_stops_and_afterwards_it_is_as_before():
+def test_within_a_run_the_stop_button_stops_and_afterwards_it_is_as_before(stop_button):
     run = Told(1)
     with stopped_by_signals(run):
         os.kill(os.getpid(), signal.SIGINT)
@@ -169,10 +175,10 @@ def test_within_a_run_the_stop_button_stops_and_afterwards_it_is_as_before():
 
 
 def test_a_signal_that_would_end_the_process_at_once_is_left_to_do_so():
-    before = signal.getsignal(signal.SIGTERM)
-    assert before is signal.SIG_DFL
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with stopped_by_signals(Told(1)):
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    signal.signal(signal.SIGTERM, before)
 
 
 def test_exit_codes_are_as_usual():
