@@ -3,7 +3,7 @@
 What a learner opens lies here, in the order in which data flows: ``images`` (file → tensor),
 ``weights`` and ``network`` (tensor → features), ``losses`` (features → numbers) and ``objective`` (all of
 them as one function of the picture), ``optimisers`` and ``synthesis`` (numbers → picture: the loop),
-``record`` and ``figures`` (what is kept and what a notebook shows).
+``record``, ``figures`` and ``drawings`` (what is kept and what a notebook shows).
 
 Below it lie ``engine``, which computes the same faster, and ``system`` (files, signals, checkpoints).
 Above it lie ``paper`` (the paper's figures), ``widgets``, and ``command_line``. Imports go down only.

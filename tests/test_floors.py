@@ -22,6 +22,7 @@ FLOORS = (
     ("record",),
     ("synthesis",),
     ("figures",),
+    ("drawings",),
     ("paper", "widgets", "exercises"),
     ("command_line",),
     ("__main__",),
