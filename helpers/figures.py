@@ -34,7 +34,7 @@ def to_picture(figure: Figure, alt: str, photo: bool = False) -> Picture:
     """
     buffer, width = io.BytesIO(), round(figure.get_figwidth() * 96)
     figure.set_facecolor("white")
-    options = {"format": "jpeg", "pil_kwargs": {"quality": 85}} if photo else {"format": "png"}
+    options = {"format": "jpeg", "pil_kwargs": {"quality": 74}} if photo else {"format": "png"}
     figure.savefig(buffer, dpi=DPI * (1 if photo else 1.3), bbox_inches="tight", pad_inches=0.08, **options)
     data = buffer.getvalue()
     width = round(Image.open(io.BytesIO(data)).width / (DPI * (1 if photo else 1.3)) * 96)

@@ -101,6 +101,8 @@ def test_every_picture_has_a_text_for_those_who_cannot_see_it(notebook):
 
 def test_it_runs_from_a_fresh_kernel(notebook, monkeypatch):
     monkeypatch.setenv("NST_QUICK", "1")
+    # What the text says of the numbers is true of full sizes only; make notebooks checks it there.
+    notebook.cells = [cell for cell in notebook.cells if "check" not in cell.metadata.get("tags", ())]
     # The guard of conftest.py ends at this process; a kernel's downloads would go to a closed port.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

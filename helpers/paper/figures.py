@@ -51,7 +51,7 @@ CITRUS_RATIO = 2e-2
 
 #: How much the gradient ratio of white noise grows in the printed form when the side of the picture doubles:
 #: measured at 64, 128 and 256 px for three pairs of pictures (notebook 4).
-RATIO_PER_DOUBLING = 3.1
+RATIO_PER_DOUBLING = 3.7
 
 #: α/β of the columns of Figure 3.
 FIGURE_3_RATIOS = (1e-5, 1e-4, 1e-3, 1e-2)

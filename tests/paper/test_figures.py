@@ -160,7 +160,7 @@ def test_as_at_makes_up_for_the_size(vgg19):
         run = Run(vgg19, p, a, alpha=preset_alpha(1e-3, "printed", size, as_at=512), precision="float32")
         ratios.append(next(iter(run)).gradient_ratio)
     for smaller, larger in itertools.pairwise(ratios):
-        assert 0.75 < larger / smaller < 1.33
+        assert 0.7 < larger / smaller < 1.4
 
 
 @pytest.mark.parametrize(
