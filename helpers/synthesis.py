@@ -96,10 +96,11 @@ class Run:
         x = start_picture(p, a, s.init, s.size, s.seed).to(network.device)
         warn_of_memory(network, x, content_layer, style_weights)
         written = s.written_down(network, x, content_layer, style_weights)
-        same = identity(written | {"asked precision": s.precision}, p=p, a=a, start=x)
+        asked = {"asked precision": s.precision, "engine": "fast" if way else "plain"}
+        same = identity(written | asked, p=p, a=a, start=x)
         self.checkpoint = Checkpoint(s.checkpoint, s.every, same, s.resume)
         state = self.checkpoint.load(network.device) if s.resume else None
-        way = Way(**state["way"]) if state and way else way
+        way = Way(**state["way"]) if state and way else way  # it decides the last digits
 
         self._compared = {
             "network": network, "p": p, "a": a, "content_layer": s.content_layer,
@@ -132,7 +133,7 @@ class Run:
                 self._durations.append(time.perf_counter() - began)
                 self.result.seconds += self._durations[-1]
                 if self.checkpoint.is_due:
-                    self.save()
+                    self.result.note = self.checkpoint.save_if_it_can(self._state()) or self.result.note
                 yield Evaluation(number, losses, self.result.gradient_ratio, self.result.image)
         self._end()
 
@@ -189,14 +190,17 @@ class Run:
         Raises:
             OSError: If the file cannot be written.
         """
+        self.checkpoint.save(self._state())
+
+    def _state(self) -> dict:
         at, way = self._at, self.objective.way
-        self.checkpoint.save({
+        return {
             "result": vars(self.result),
             "compared": {name: value for name, value in self._compared.items() if name != "network"},
             "optimiser": vars(at) | ({"steps": at.steps.saved()} if isinstance(at, LBFGSState) else {}),
             "way": vars(way) if way else None,
             "own": {name: getattr(self, name) for name in _OWN},
-        })  # fmt: skip
+        }
 
     def _restore(self, state: dict) -> None:
         vars(self.result).update(state["result"])
@@ -293,4 +297,4 @@ class Run:
             self.result.end("interrupted", f"Interrupted ({self._stop}); this is the best picture so far.")
         self._stop = ""
         if self.checkpoint.path and self.result.evaluations:
-            self.save()
+            self.result.note = self.checkpoint.save_if_it_can(self._state()) or self.result.note

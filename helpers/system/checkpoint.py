@@ -103,10 +103,25 @@ class Checkpoint:
         return self.path is not None and time.monotonic() - self.saved_at >= self.every
 
     def save(self, state: dict) -> None:
-        """Write tensors, numbers, texts and None, in dicts and lists; the old file stays until it is done."""
-        with whole_file(self.path) as part:
-            torch.save({"format": FORMAT, "identity": self.identity, "state": state}, part)
+        """Write tensors, numbers, texts and None, in dicts and lists; the old file stays until it is done.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
         self.saved_at = time.monotonic()
+        try:
+            with whole_file(self.path) as part:
+                torch.save({"format": FORMAT, "identity": self.identity, "state": state}, part)
+        except RuntimeError as error:  # what PyTorch says of a full disk
+            raise OSError(f"checkpoint {str(self.path)!r} could not be written: {error}") from error
+
+    def save_if_it_can(self, state: dict) -> str:
+        """Write the state, or say why it could not be written: a full disk must not cost the run."""
+        try:
+            self.save(state)
+        except OSError as error:
+            return f"The checkpoint could not be written ({error}); an older one, if any, is still there."
+        return ""
 
     def _is_over(self) -> bool:
         try:
@@ -128,6 +143,7 @@ def _read(path: Path, device: torch.device | str = "cpu") -> dict:
         read = torch.load(path, weights_only=True, map_location=device)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"{str(path)!r} is no readable checkpoint ({type(error).__name__})") from error
-    if not isinstance(read, dict) or read.get("format") != FORMAT:
+    whole = isinstance(read, dict) and {"format", "identity", "state"} <= read.keys()
+    if not whole or read["format"] != FORMAT:
         raise ValueError(f"{str(path)!r} is no checkpoint of this program")
     return read

@@ -242,6 +242,34 @@ def test_a_save_that_fails_leaves_the_old_checkpoint(vgg19, p, a, tmp_path, monk
     assert [path.name for path in tmp_path.iterdir()] == ["run.pt"]
 
 
+@pytest.mark.parametrize("error", [OSError("no space left"), RuntimeError("file write failed")])
+def test_a_full_disk_costs_the_checkpoint_and_not_the_run(error, vgg19, p, a, whole, tmp_path, monkeypatch):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(module.torch, "save", full)
+    run = new_run(vgg19, p, a, checkpoint=tmp_path / "run.pt", every=0)
+    result = run.to_the_end(progress=False)
+    assert torch.equal(result.image, whole["lbfgs"].image)
+    assert "The checkpoint could not be written" in str(result)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError):  # who asks for it is told
+        run.save()
+
+
+@pytest.mark.parametrize(("saving", "resuming"), [("fast", "plain"), ("plain", "fast")])
+def test_a_checkpoint_of_the_other_engine_is_refused(saving, resuming, vgg19, p, a, tmp_path):
+    file = saved(new_run(vgg19, p, a, engine=saving, checkpoint=tmp_path / "run.pt"))
+    with pytest.raises(ValueError, match=f"engine is '{saving}' there and '{resuming}' here"):
+        new_run(vgg19, p, a, engine=resuming, checkpoint=file, resume=True)
+
+
+def test_a_checkpoint_that_lacks_a_part_is_refused(vgg19, p, a, tmp_path):
+    torch.save({"format": module.FORMAT, "state": {}}, tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="no checkpoint of this program"):
+        new_run(vgg19, p, a, checkpoint=tmp_path / "run.pt", resume=True)
+
+
 def test_every_module_that_a_run_imports_decides_about_pictures():
     folder, found, queue = Path(record.__file__).parent, set(), ["synthesis"]
     while queue:
