@@ -126,20 +126,22 @@ def test_the_direction_is_that_of_the_inverse_hessian_written_out(generator):
     torch.testing.assert_close(tried, -H @ g)
 
 
-@pytest.mark.parametrize("evaluations", [0, 1, 7, 23])
 @pytest.mark.parametrize("optimiser", [lbfgs, adam])
-def test_a_new_generator_with_the_same_state_goes_on_to_the_last_bit(optimiser, evaluations, valley):
-    def cliffs(x):  # so that steps are shortened, and one is being tried when the state is taken
-        return valley(x) * (1 + (40 * x).sin().square().sum())
+def test_a_new_generator_with_the_same_state_goes_on_to_the_last_bit_wherever_it_is_made(optimiser, valley):
+    def ripples(x):  # so that many steps have to be shortened, some of them several times
+        return valley(x) + 20 * (150 * x).sin().square().sum()
 
     def new():
         at = state() if optimiser is lbfgs else AdamState(start())
         return at, same if optimiser is lbfgs else 0.02
 
-    whole = run(optimiser(*new()), cliffs, 60)
-    at, how = new()
-    first = run(optimiser(at, how), cliffs, evaluations)
-    assert first + run(optimiser(at, how), cliffs, 60 - evaluations) == whole
+    whole, tries = run(optimiser(*new()), ripples, 40), set()
+    for evaluations in range(40):
+        at, how = new()
+        first = run(optimiser(at, how), ripples, evaluations)
+        tries.add(getattr(at, "tries", None))
+        assert first + run(optimiser(at, how), ripples, 40 - evaluations) == whole
+    assert optimiser is adam or max(tries) >= 2
 
 
 def test_what_was_remembered_serves_a_later_start(valley):

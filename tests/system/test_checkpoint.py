@@ -89,7 +89,23 @@ def test_it_is_saved_by_itself_every_so_many_seconds(vgg19, p, a, tmp_path, monk
     assert saved == [""] * 6 + ["finished"]  # nobody moved saved_at on
 
 
-def test_a_change_on_the_way_is_taken_up_too(vgg19, p, a, tmp_path):
+def test_the_best_picture_is_still_the_best_after_a_worse_evaluation(whole, vgg19, p, a, tmp_path):
+    totals = whole["lbfgs"].history["total"]
+    n = next(i for i in range(1, len(totals)) if totals[i] > min(totals[:i]))  # the next one is worse
+    first = new_run(vgg19, p, a, checkpoint=tmp_path / "run.pt", every=1e9)
+    list(itertools.islice(first, n))
+    first.save()
+    again = new_run(vgg19, p, a, checkpoint=tmp_path / "run.pt", resume=True)
+    now = next(iter(again))
+    assert now.losses["total"] == totals[n]
+    assert again.result.best == first.result.best < n
+    assert torch.equal(now.image, first.result.image)
+
+
+def test_a_change_on_the_way_is_taken_up_too(vgg19, p, a, tmp_path, monkeypatch):
+    # Coarse structures move first after the change, too, and for so long that the cut lies within.
+    monkeypatch.setattr(synthesis, "COARSE_EVALUATIONS", 7)
+
     def changed(run, until=99):
         for now in run:
             if now.number == 4:
