@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from helpers.system.quick import quick_evaluations
+
 #: How far L-BFGS's first step moves a pixel on average: 5 of 255 grey levels.
 FIRST_STEP = 5 / 255
 
@@ -211,6 +213,31 @@ def coarse_first(shape, device, largest: float, power: float = 1.0):
     # The mean brightness has frequency 0; it counts as the lowest other one.
     f = (fx**2 + fy**2).sqrt().clamp(min=1 / min(largest, max(height, width)))
     return lambda v: torch.fft.irfft2(torch.fft.rfft2(v) / f**power, s=(height, width))
+
+
+def minimise(loss: Callable, x: torch.Tensor, evaluations: int, largest: float = 136) -> torch.Tensor:
+    """Return the picture that L-BFGS makes of x for a loss of one's own.
+
+    Args:
+        loss: From a picture (1, 3, H, W), RGB in [0, 1], to a scalar; autograd goes through it.
+        x: Where to start, (1, 3, H, W), on the device of what the loss computes with.
+        evaluations: How often the loss is computed.
+        largest: In pixels, see :func:`coarse_first`.
+
+    Returns:
+        The picture with the lowest loss, (1, 3, H, W), clipped to [0, 1].
+    """
+    at = LBFGSState(x, Steps(x, history=min(evaluations, 50)))
+    pictures = lbfgs(at, coarse_first(x.shape, x.device, largest))
+    x = next(pictures)
+    for _ in range(quick_evaluations(evaluations)):
+        if x is None:
+            break  # no step lowers the loss any more
+        x = x.detach().requires_grad_()
+        value = loss(x)
+        (gradient,) = torch.autograd.grad(value, x)
+        x = pictures.send((value.item(), gradient))
+    return at.x.detach().clamp(0, 1)
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> float:

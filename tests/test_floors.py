@@ -14,7 +14,7 @@ FLOORS = (
     ("system",),
     ("engine",),
     ("images",),
-    ("weights",),
+    ("measures", "weights"),
     ("network",),
     ("losses",),
     ("optimisers",),
@@ -30,6 +30,7 @@ FLOORS = (
 PLACE = {name: number for number, names in enumerate(FLOORS) for name in names}
 LESSON = (
     "images",
+    "measures",
     "weights",
     "network",
     "losses",

@@ -5,7 +5,16 @@ import itertools
 import pytest
 import torch
 
-from helpers.optimisers import AdamState, LBFGSState, Steps, adam, coarse_first, history_length, lbfgs
+from helpers.optimisers import (
+    AdamState,
+    LBFGSState,
+    Steps,
+    adam,
+    coarse_first,
+    history_length,
+    lbfgs,
+    minimise,
+)
 
 
 def run(pictures, loss_of, most):
@@ -234,3 +243,19 @@ def test_adam_goes_where_pytorchs_goes(valley):
 @pytest.mark.parametrize(("side", "length"), [(64, 100), (256, 84), (512, 21), (1024, 10), (4096, 10)])
 def test_small_pictures_have_a_long_history_and_large_ones_a_short_one(side, length):
     assert history_length(3 * side // 4, side) == length
+
+
+def test_minimise_finds_the_lowest_point_of_a_loss_of_ones_own():
+    goal = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(0))
+    x = minimise(lambda x: (x - goal).square().sum(), torch.full_like(goal, 0.5), evaluations=60)
+    assert (x - goal).abs().max() < 1e-3
+
+
+def test_minimise_never_returns_a_higher_loss_and_stays_a_picture():
+    start = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(0))
+
+    def loss(x):
+        return (x * 40).sin().sum() + (x - 3).square().sum()
+
+    x = minimise(loss, start, evaluations=30)
+    assert loss(x) < loss(start) and x.min() >= 0 and x.max() <= 1
