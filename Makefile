@@ -6,7 +6,7 @@ BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test slow notebooks figures bench format
+.PHONY: help setup lab test slow notebooks studies sheet figures bench format
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,12 @@ slow: .venv/.installed ## run the tests that take minutes each, about 25 in all
 
 notebooks: .venv/.installed ## run changed notebooks at full quality and store outputs (ALL=1: every one)
 	$(BIN)/python notebooks/run.py $(if $(ALL),--all)
+
+studies: .venv/.installed ## make the stored results again that lessons and answers load (half an hour)
+	for study in notebooks/studies/*.py; do $(BIN)/python $$study || exit 1; done
+
+sheet: .venv/.installed ## write every question with its answer in one line to notebooks/answers.html, to print
+	$(BIN)/python notebooks/handbook.py --sheet notebooks/answers.html
 
 bench: .venv/.installed ## measure speed and memory into benchmarks/ (ONLY="1 5": these targets)
 	$(BIN)/python benchmarks/run.py $(ONLY)

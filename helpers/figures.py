@@ -36,6 +36,9 @@ def to_picture(figure: Figure, alt: str, photo: bool = False) -> Picture:
     figure.set_facecolor("white")
     options = {"format": "jpeg", "pil_kwargs": {"quality": 74}} if photo else {"format": "png"}
     figure.savefig(buffer, dpi=DPI * (1 if photo else 1.3), bbox_inches="tight", pad_inches=0.08, **options)
+    if not photo:  # lines and letters have few colours: a palette takes a third of the bytes
+        drawn, buffer = Image.open(buffer).convert("RGB"), io.BytesIO()
+        drawn.quantize(128, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     data = buffer.getvalue()
     width = round(Image.open(io.BytesIO(data)).width / (DPI * (1 if photo else 1.3)) * 96)
     return Picture(data, format=options["format"], width=width, metadata={"alt": alt})

@@ -22,7 +22,9 @@ CODE_BLOCK = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 HEAD = """## Where each question is answered
 
-Every question of the series, in the order of the notebooks. Nearly all are answered by an experiment.
+Every question of the lessons, in the order of the notebooks. Nearly all are answered by an experiment.
+The handbook ([notebook 7](07_questions_on_the_method.ipynb),
+[notebook 8](08_questions_in_practice.ipynb)) answers many more, and has a field to search all of them.
 
 | question | answered in |
 | --- | --- |

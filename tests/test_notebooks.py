@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
-NAMES = [
+LESSONS = [
     "00_start_here",
     "01_vgg19_layers",
     "02_content_reconstruction",
@@ -17,6 +17,8 @@ NAMES = [
     "04_style_transfer",
     "05_paper_figures",
 ]
+HANDBOOK = ["07_questions_on_the_method", "08_questions_in_practice"]
+NAMES = LESSONS + HANDBOOK
 
 spec = importlib.util.spec_from_file_location("run", FOLDER / "run.py")
 run = importlib.util.module_from_spec(spec)
@@ -75,7 +77,9 @@ def test_every_cell_knows_its_place_in_a_slide_show(notebook):
     assert notebook.cells[0].metadata["slideshow"]["slide_type"] == "slide"
 
 
-def test_it_has_the_parts_of_a_lesson(notebook):
+@pytest.mark.parametrize("name", LESSONS)
+def test_it_has_the_parts_of_a_lesson(name):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert text.startswith("# ")
     for part in ("**Goals.**", "minutes to read", "## Recap", "## Questions people ask"):
