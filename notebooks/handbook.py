@@ -3,7 +3,7 @@
     python notebooks/handbook.py                     numbers, index of words, search fields
     python notebooks/handbook.py --sheet FILE.html   one line for each answer, to print
 
-An entry begins with a heading "### 17 · Question?". The paragraph below it is the answer, and the bold
+An entry begins with a heading "### 17. Question?". The paragraph below it is the answer, and the bold
 sentence in it is the answer in one line. Evidence follows, then a line "*How sure:* … · *Words:* keyword
 한국어; …". A row of a table "| 17 | Question? | Answer. | keyword 한국어; … | [notebook 3](…) |" is an
 entry that a lesson answers. A link whose text is a question of the handbook leads to that question.
@@ -23,7 +23,7 @@ NAMES = ("07_questions_on_the_method.ipynb", "08_questions_in_practice.ipynb")
 INDEX_KEY = "handbook_index"
 SEARCH = "search_field()"
 
-HEADING = re.compile(r"^### (\d+|#) · (.+\?)[ \t]*$", re.MULTILINE)
+HEADING = re.compile(r"^### (\d+|#)\. (.+\?)[ \t]*$", re.MULTILINE)
 ROW = re.compile(r"^\| (\d+|#) \| (.+?\?) \| (.+?) \| (.+?) \| (\[.+?\]\(.+?\)) \|$", re.MULTILINE)
 GROUP = re.compile(r"^## (?!#)(.+)$", re.MULTILINE)
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
@@ -84,7 +84,7 @@ def entries(name: str, notebook: nbformat.NotebookNode) -> list[Entry]:
                 text = part[heading.end() :].strip().split("\n\n")[0]
                 text = " ".join(text.split())
                 line = BOLD.search(MYTH.sub("", text))
-                place = f"{name}#{anchor(f'{heading[1]} · {question}')}"
+                place = f"{name}#{anchor(f'{heading[1]}. {question}')}"
                 found.append(Entry(number, group, question, text, line[1] if line else "", place))
             for number, question, answer, words, link in ROW.findall(part):
                 place = link.split("](")[1][:-1]
