@@ -156,7 +156,7 @@ def chosen_way(engine: str | None, network: VGG19, precision: str = "float32") -
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; choose from {ENGINES}")
     if engine == "fast":
-        return choose(precision, network.device)
+        return choose(precision, network)
     if precision not in ("auto", "float32"):
         raise ValueError(f"precision {precision!r} needs the engine 'fast'; 'plain' computes in float32")
     return None, ""

@@ -131,6 +131,8 @@ class Synthesis:
         seconds: Time the run took.
         best: Index in the history of the evaluation that gave the picture.
         changes: (evaluations until then, what was changed), for every change on the way.
+        threads: How many evaluations were made with how many threads. More than one number: other programs
+            kept cores busy, and the same run on an idle machine may end in other last digits.
         stopped: ``"finished"``, ``"converged"``, ``"interrupted"``, ``"diverged"``, or nothing yet.
         message: Why it ended, in words, where there is something to say.
         note: What was not done as it was asked, in words, if anything.
@@ -145,6 +147,7 @@ class Synthesis:
     seconds: float = 0.0
     best: int = 0
     changes: list[tuple[int, dict]] = field(default_factory=list)
+    threads: dict[int, int] = field(default_factory=dict)
     stopped: str = ""
     message: str = ""
     note: str = ""
@@ -241,6 +244,7 @@ def make_record(result: Synthesis, network: VGG19, **more) -> dict:
         "loss_at_end": last,
         "gradient_ratios": result.gradient_ratios,
         "changes": result.changes,
+        "threads": result.threads,
     }
     return _finite(record)
 

@@ -4,15 +4,14 @@ Content reconstruction, style reconstruction and style transfer are one loop wit
 both losses. Only the picture x changes; the network is frozen.
 """
 
-import time
-from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf, isfinite, nan
 
 import torch
 from tqdm.auto import tqdm
 
-from helpers.engine import Way, freed_memory_kept
+from helpers.engine import Pace, Way, freed_memory_kept
 from helpers.images import start_picture, white_noise
 from helpers.network import VGG19
 from helpers.objective import Objective, chosen_way, compared_layers, warn_of_memory
@@ -90,7 +89,8 @@ class Run:
 
     def __init__(self, network, p=None, a=None, **settings):
         """Check everything, then compute the features of p and the Gram matrices of a."""
-        s = self.settings = Settings(**settings)
+        s, self._pace = Settings(**settings), Pace(network)
+        self.settings = s
         way, note = chosen_way(s.engine, network, s.precision)
         content_layer, style_weights = compared_layers(p, a, s.content_layer, s.style_layers)
         x = start_picture(p, a, s.init, s.size, s.seed).to(network.device)
@@ -106,12 +106,13 @@ class Run:
             "network": network, "p": p, "a": a, "content_layer": s.content_layer,
             "style_layers": style_weights or s.style_layers, "form": s.form, "alpha": s.alpha, "beta": s.beta,
         }  # fmt: skip
-        self.objective = Objective(**self._compared, engine=way or "plain")
+        with self._pace:
+            self.objective = Objective(**self._compared, engine=way or "plain")
         written |= vars(way) if way else {"precision": "float32"}
         self.result = Synthesis(x.clamp(0, 1), written, note=note)
         if 0 in s.frames:
             self.result.frames[0] = self.result.image
-        self._stop, self._changed_at, self._scale, self._durations = "", 0, None, deque(maxlen=10)
+        self._stop, self._changed_at, self._scale = "", 0, None
         self._begin(x)
         if state:
             self._restore(state)
@@ -121,17 +122,17 @@ class Run:
         if self.result.stopped == "interrupted":
             self.result.end("")
         self._go_on()
-        with freed_memory_kept():
+        with freed_memory_kept(), self._pace:
             for number in range(self.result.evaluations + 1, self.settings.evaluations + 1):
                 if self.result.stopped or self._stop:
                     break
-                began = time.perf_counter()
-                losses, loss, gradient = self._evaluate(self._x)
-                self._record(losses, self._x)
-                if not self.result.stopped:
-                    self._move(loss, gradient)
-                self._durations.append(time.perf_counter() - began)
-                self.result.seconds += self._durations[-1]
+                with self._pace.evaluation(self.objective.way) as threads:
+                    losses, loss, gradient = self._evaluate(self._x)
+                    self._record(losses, self._x)
+                    if not self.result.stopped:
+                        self._move(loss, gradient)
+                self.result.seconds += self._pace.last[-1]
+                self.result.threads[threads] = self.result.threads.get(threads, 0) + 1
                 if self.checkpoint.is_due:
                     self.result.note = self.checkpoint.save_if_it_can(self._state()) or self.result.note
                 yield Evaluation(number, losses, self.result.gradient_ratio, self.result.image)
@@ -152,10 +153,10 @@ class Run:
 
     def seconds_left(self) -> float:
         """Return about how long the evaluations that are left will take; infinite before the first."""
-        if not self._durations:
+        if not (last := self._pace.last):
             return inf
         left = self.settings.evaluations - self.result.evaluations
-        return left * sum(self._durations) / len(self._durations)
+        return left * sum(last) / len(last)
 
     def change(self, **changes) -> None:
         """Go on from the best picture so far with another loss.
@@ -216,14 +217,13 @@ class Run:
             self._at.steps.restore(steps)
         vars(self._at).update(state["optimiser"])
 
-    def _begin(self, x: torch.Tensor, steps: Steps | None = None) -> None:
-        """Start the optimiser at x. Losses so far do not compare with those to come."""
+    def _begin(self, x: torch.Tensor, known: LBFGSState | AdamState | None = None) -> None:
+        """Start the optimiser at x, with what it knows. Losses so far do not compare with new ones."""
         self._best_x, self._best_loss = x.clone(), inf
         if self.settings.optimiser == "adam":
-            self._at = AdamState(x.clone())
+            self._at = replace(known or AdamState(x), x=x.clone())
         else:
-            steps = Steps(x, history_length(*x.shape[2:])) if steps is None else steps
-            self._at = LBFGSState(x.clone(), steps)
+            self._at = LBFGSState(x.clone(), known.steps if known else Steps(x, history_length(*x.shape[2:])))
         self._go_on()
 
     def _go_on(self) -> None:
@@ -286,7 +286,7 @@ class Run:
         rounded = way is not None and way.precision != "float32"
         if rounded and (self._x is None or done >= (1 - FINISH_IN_FLOAT32) * self.settings.evaluations):
             self.objective.way = way.in_float32()
-            self._begin(self._best_x, getattr(self._at, "steps", None))
+            self._begin(self._best_x, self._at)
         elif self._x is None:
             self.result.end("converged", "Converged: no step lowers the loss any more.")
 

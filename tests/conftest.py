@@ -19,6 +19,8 @@ def keeps_nothing_between_runs(tmp_path_factory):
     """Point the cache folder, of this process and of those it starts, to a new empty one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        # Fixed, so that pictures compare bit for bit whatever else the machine does.
+        patch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
         yield
 
 

@@ -8,40 +8,54 @@ There are three ways to compute a convolution:
 * directly in bfloat16, numbers of half the size with 8 bits of precision: several times faster
   where the processor multiplies matrices of them, slower where it does not.
 
-Which is fastest cannot be read off a processor's name.
+Which is fastest cannot be read off a processor's name, and not off one layer either: between the
+convolutions lie copies, products and comparisons. So whole evaluations of a small picture are measured,
+by the processor's time of one thread, which other programs do not count in, and in turns.
 """
 
 import contextlib
-import functools
 import json
 import math
 import platform
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import torch
-from torch.nn.functional import conv2d
+from torch import nn
 
-from helpers.engine.winograd import transformed_kernels, winograd
+from helpers.engine.seam import Way, features
 from helpers.system.files import cache_folder, whole_file
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
+#: How many times faster bfloat16 must be to be taken: it rounds more, and a run ends in float32 anyway.
+WORTH_ROUNDING = 1.15
+
+#: Height and width in pixels of the picture that is measured, and how often each way has its turn.
+PROBE, TURNS = (96, 128), 2
+
+WAYS = {
+    "float32": Way("float32", False),
+    "winograd": Way("float32", True),
+    "bfloat16": Way("bfloat16", False),
+}
+
 
 @dataclass(frozen=True)
 class Fastest:
-    """How one device computes convolutions fastest, as measured.
+    """How one device computes evaluations fastest, as measured.
 
     Attributes:
-        winograd: Whether Winograd's way is faster than the direct one, in float32.
-        threads: How many threads are fastest, of the number that PyTorch chose or fewer.
-        milliseconds: Time of a 256 → 256 layer at 48 × 64 positions, by way of computing;
-            without an entry ``"bfloat16"`` where the device cannot.
+        milliseconds: Of an evaluation, by way; of one thread's processor time on a CPU. Without an entry
+            ``"bfloat16"`` where the device cannot, or where a run saw that it does not pay.
     """
 
-    winograd: bool
-    threads: int
     milliseconds: dict[str, float]
+
+    @property
+    def winograd(self) -> bool:
+        """Whether Winograd's way is the faster one in float32; in larger pictures than this it gains more."""
+        return self.milliseconds.get("winograd", math.inf) < 1.1 * self.milliseconds["float32"]
 
     @property
     def bfloat16_gain(self) -> float:
@@ -50,107 +64,120 @@ class Fastest:
         return min(times.values()) / low if (low := times.pop("bfloat16", 0)) else 0.0
 
 
-@functools.cache
-def fastest(device: str = "cpu") -> Fastest:
-    """Return how this device computes fastest, measured in under a second and kept in the cache folder.
+#: The answers that this process knows, by device.
+_known: dict[str, Fastest] = {}
 
-    It is kept so that the same seed gives the same picture next time: the ways differ in the last
-    digits. Removing ``fastest.json`` from the cache folder measures anew.
+
+def fastest(network: nn.Module) -> Fastest:
+    """Return how the network's device computes fastest, measured in about a second and kept.
+
+    It is kept in the cache folder so that the same seed gives the same picture next time: the ways differ
+    in the last digits. Removing ``fastest.json`` from there measures anew.
 
     Args:
-        device: Such as ``"cpu"`` or ``"cuda:0"``.
+        network: Such as a ``VGG19``; its ``device`` is measured.
     """
-    path, threads = cache_folder() / "fastest.json", torch.get_num_threads()
-    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else f"{device}, {threads} threads"
-    key = f"{platform.node()}, {name}, torch {torch.__version__}"
+    device = str(network.device)
+    if device not in _known:
+        answers = _kept()
+        if _key(device) not in answers:
+            _keep(device, Fastest(measure(network)))
+        else:
+            _known[device] = answers[_key(device)]
+    return _known[device]
+
+
+def correct(network: nn.Module, seconds: dict[str, float]) -> bool:
+    """Compare the choice of bfloat16 with what a run saw, and take it back where it does not pay.
+
+    Args:
+        network: Of the run.
+        seconds: Of an evaluation in ``"bfloat16"`` and in ``"float32"``, with as many threads.
+
+    Returns:
+        Whether the choice was another from now on.
+    """
+    answer = fastest(network)
+    if seconds["bfloat16"] < seconds["float32"] or answer.bfloat16_gain < WORTH_ROUNDING:
+        return False
+    times = {way: t for way, t in answer.milliseconds.items() if way != "bfloat16"}
+    _keep(str(network.device), Fastest(times))
+    return True
+
+
+def measure(network: nn.Module) -> dict[str, float]:
+    """Return the milliseconds of an evaluation by each way that the network's device has."""
+    names = [name for name, _ in network.named_children()]
+    # The first convolution and those behind a pooling: about what a transfer looks at.
+    kinds = [isinstance(getattr(network, name), nn.Conv2d) for name in names]
+    layers = [name for i, name in enumerate(names) if kinds[i] and not (i and kinds[i - 1])]
+    x = torch.full((1, 3, *PROBE), 0.5, device=network.device, requires_grad=True)
+    on_cpu, before = network.device.type == "cpu", torch.get_num_threads()
+    ways = dict(WAYS) if on_cpu else {name: WAYS[name] for name in ("float32", "bfloat16")}
+    clock, times = time.thread_time if on_cpu else time.perf_counter, {name: [] for name in ways}
+    torch.set_num_threads(1 if on_cpu else before)
     try:
-        answers = dict(json.loads(path.read_text(encoding="utf-8")))
-        answer = Fastest(**answers[key]) if key in answers else None
-    except (OSError, ValueError, TypeError):  # none yet, or not a file of ours
-        answers, answer = {}, None
-    if answer is None:
-        answer = _measure(device)
-        with contextlib.suppress(OSError):  # a machine where nothing can be kept measures every time
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as part:
-                part.write_text(json.dumps({**answers, key: asdict(answer)}, indent=2), encoding="utf-8")
-    torch.set_num_threads(answer.threads)
-    return answer
+        for _ in range(TURNS + 1):  # the first turn fills caches
+            for name, way in list(ways.items()):
+                began = clock()
+                try:
+                    total = sum(G.float().sum() for _, G in features(network, x, layers, layers, way))
+                    torch.autograd.grad(total, x)
+                except RuntimeError:  # no bfloat16 here
+                    del ways[name], times[name]
+                    continue
+                if not on_cpu:
+                    torch.accelerator.synchronize()
+                times[name].append(1e3 * (clock() - began))
+    finally:
+        torch.set_num_threads(before)
+    return {name: round(min(values[1:]), 3) for name, values in times.items()}
 
 
-def _measure(device: str) -> Fastest:
-    x = torch.rand(1, 256, 48, 64, device=device).to(memory_format=torch.channels_last)
-    w = torch.rand(256, 256, 3, 3, device=device).to(memory_format=torch.channels_last)
-    bias = torch.zeros(256, device=device)
-    threads, times = torch.get_num_threads(), {}
-    with torch.no_grad():
-        times["float32"] = _milliseconds(lambda: conv2d(x, w, bias, padding=1), device)
-        while device == "cpu" and threads > 1:  # fewer are faster where a container may not use all
-            torch.set_num_threads(threads // 2)
-            halved = _milliseconds(lambda: conv2d(x, w, bias, padding=1), device)
-            if halved > 0.9 * times["float32"]:
-                break
-            threads, times["float32"] = threads // 2, halved
-        torch.set_num_threads(threads)
-        if device == "cpu":
-            times["winograd"] = _milliseconds(lambda: winograd(x, transformed_kernels(w), bias), device)
-        try:
-            x, w, bias = (t.bfloat16() for t in (x, w, bias))
-            times["bfloat16"] = _milliseconds(lambda: conv2d(x, w, bias, padding=1), device)
-        except RuntimeError:
-            pass  # no bfloat16 here
-    return Fastest(times.get("winograd", math.inf) < times["float32"], threads, times)
+def _key(device: str) -> str:
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return f"{platform.node()}, {name}, torch {torch.__version__}, evaluation"
 
 
-def _milliseconds(f, device: str) -> float:
-    """Return the least of three times, after one that is not counted."""
-    times = []
-    for _ in range(4):
-        began = time.perf_counter()
-        f()
-        if device != "cpu":
-            torch.accelerator.synchronize()
-        times.append(1e3 * (time.perf_counter() - began))
-    return round(min(times[1:]), 3)
+def _kept() -> dict[str, Fastest]:
+    """Return the answers in the cache folder; none where there is no file, or not one of ours."""
+    try:
+        answers = json.loads((cache_folder() / "fastest.json").read_text(encoding="utf-8"))
+        ours = {key: Fastest(**answer) for key, answer in answers.items() if key.endswith(", evaluation")}
+        return {key: answer for key, answer in ours.items() if answer.milliseconds["float32"] > 0}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {}
 
 
-@dataclass(frozen=True)
-class Way:
-    """How the engine computes a run; part of the run's settings, since it decides the last digits.
-
-    Attributes:
-        precision: Of the features: ``"float32"`` or ``"bfloat16"``.
-        winograd: Whether float32 convolutions go Winograd's way where they are large enough.
-        threads: How many threads compute.
-    """
-
-    precision: str
-    winograd: bool
-    threads: int
-
-    def in_float32(self) -> "Way":
-        """Return the same way in float32."""
-        return replace(self, precision="float32")
+def _keep(device: str, answer: Fastest) -> None:
+    _known[device] = answer
+    path, answers = cache_folder() / "fastest.json", {**_kept(), _key(device): answer}
+    with contextlib.suppress(OSError):  # a machine where nothing can be kept measures every time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part:
+            part.write_text(
+                json.dumps({k: asdict(a) for k, a in answers.items()}, indent=2), encoding="utf-8"
+            )
 
 
-def choose(precision: str, device: torch.device) -> tuple[Way, str]:
+def choose(precision: str, network: nn.Module) -> tuple[Way, str]:
     """Return the way to compute, and a sentence to show where it is not the one asked for.
 
     Args:
-        precision: ``"auto"``: bfloat16 where it is at least 1.5 times as fast as the fastest way in
-            float32; or ``"float32"`` or ``"bfloat16"``.
-        device: Where the network is.
+        precision: ``"auto"``: bfloat16 where an evaluation is at least 1.15 times as fast as by the
+            fastest way in float32; or ``"float32"`` or ``"bfloat16"``.
+        network: Such as a ``VGG19``; its ``device`` will compute.
 
     Raises:
         ValueError: If the precision is another.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}; choose from {PRECISIONS}")
-    machine, message = fastest(str(device)), ""
+    machine, message = fastest(network), ""
     gain = machine.bfloat16_gain
     if precision == "auto":
-        precision = "bfloat16" if gain >= 1.5 else "float32"
+        precision = "bfloat16" if gain >= WORTH_ROUNDING else "float32"
     elif precision == "bfloat16" and gain < 0.1:
         what = f"takes {1 / gain:.0f} times as long as float32" if gain else "is not to be had"
         precision, message = "float32", f"bfloat16 {what} on this machine; running in float32."
-    return Way(precision, machine.winograd, machine.threads), message
+    return Way(precision, machine.winograd), message

@@ -8,6 +8,7 @@ import psutil
 import torch
 from torch import nn
 
+from helpers.engine import container
 from helpers.engine.seam import first_block_in_strips, names_until_deepest
 
 # What glibc calls these settings in malloc.h, their values here, and those that it arrives at by itself
@@ -76,12 +77,12 @@ def memory_needed(network: nn.Module, height: int, width: int, layers, grams, pi
 
 
 def memory_available(device: torch.device) -> tuple[int, int]:
-    """Return the bytes that are free and the bytes that there are, on CUDA's device or of the machine."""
+    """Return the bytes free and the bytes there are: CUDA's, the machine's or its container's."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device), total
-    memory = psutil.virtual_memory()
-    return memory.available, memory.total
+    memory, (left, limit) = psutil.virtual_memory(), container.memory()
+    return int(min(memory.available, left)), int(min(memory.total, limit))
 
 
 def check_memory(height: int, width: int, needs, device: torch.device) -> str:

@@ -1,14 +1,31 @@
 """The seam between the lesson and the engine: features of a picture for a network, layer by layer."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
-from helpers.engine.choice import Way
 from helpers.engine.convolution import average_pooling, convolution_relu
 from helpers.engine.gram import gram
 from helpers.engine.strips import first_block
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the engine computes a run; part of the run's settings, since it decides the last digits.
+
+    Attributes:
+        precision: Of the features: ``"float32"`` or ``"bfloat16"``.
+        winograd: Whether float32 convolutions go Winograd's way where they are large enough.
+    """
+
+    precision: str
+    winograd: bool
+
+    def in_float32(self) -> "Way":
+        """Return the same way in float32."""
+        return replace(self, precision="float32")
 
 
 def features(

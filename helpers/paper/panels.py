@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageOps
 
+from helpers.engine.cores import Cores, allowed
 from helpers.images import from_pil, load_image, picture_path, read_record, save_image, to_pil
 from helpers.losses import PRESETS
 from helpers.network import CHANNELS, CONVOLUTION_LAYERS, STYLE_LAYERS, VGG19, best_device
@@ -307,7 +307,7 @@ def _results(panels, scheduler, workers) -> Iterator[tuple[Panel, torch.Tensor, 
     with contextlib.ExitStack() as stack:
         threads = None
         if scheduler is None:
-            threads = max(1, (os.cpu_count() or 1) // workers)
+            threads = max(1, allowed() // workers)
             scheduler = stack.enter_context(_local_cluster(workers)).scheduler_address
         # What it logs as an error also comes as an exception, and is told below in one line.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
@@ -360,6 +360,6 @@ def _on_worker(panel, p, a, threads):
         raise ValueError(
             f"the worker on {platform.node()} has other code than this machine; install the same"
         )
-    if threads:  # Dask gives a process one thread; PyTorch may use all that are free
-        torch.set_num_threads(threads)
+    if threads:  # Dask gives a process one thread; a run may use its share of the cores
+        Cores.limit = threads
     return make_panel(panel, p, a)

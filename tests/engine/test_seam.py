@@ -10,8 +10,8 @@ from helpers.images import load_image
 from helpers.losses import gram_matrix
 from helpers.network import LAYERS, VGG19
 
-FLOAT32 = Way("float32", winograd=False, threads=2)
-WINOGRAD = Way("float32", winograd=True, threads=2)
+FLOAT32 = Way("float32", winograd=False)
+WINOGRAD = Way("float32", winograd=True)
 
 
 def relative_error(ours, theirs):
@@ -53,13 +53,13 @@ def test_several_layers_come_in_the_networks_order_and_their_gradients_add_up(wa
 
 
 def test_bfloat16_features_are_those_of_float32_to_two_digits(vgg19, p):
-    for name, F in features(vgg19, p, ["conv1_1", "conv4_2"], [], Way("bfloat16", False, 2)):
+    for name, F in features(vgg19, p, ["conv1_1", "conv4_2"], [], Way("bfloat16", False)):
         assert F.dtype == torch.bfloat16
         assert 1e-5 < relative_error(F.float(), vgg19(p, name)[name]) < 0.02
 
 
 def test_grams_of_bfloat16_features_are_in_float32(vgg19, p):
-    for _, G in features(vgg19, p, ["conv1_1", "conv4_2"], ["conv1_1", "conv4_2"], Way("bfloat16", False, 2)):
+    for _, G in features(vgg19, p, ["conv1_1", "conv4_2"], ["conv1_1", "conv4_2"], Way("bfloat16", False)):
         assert G.dtype == torch.float32
 
 
@@ -94,7 +94,7 @@ def test_a_gpu_computes_the_same_features_and_gradients(device, vgg19):
     network = deepcopy(vgg19).to(device)
     x = torch.rand(1, 3, 64, 64).requires_grad_()
     for precision, close in (("float32", 1e-2), ("bfloat16", 5e-2)):
-        ((_, ours),) = features(network, x.to(device), ["conv3_1"], [], Way(precision, False, 1))
+        ((_, ours),) = features(network, x.to(device), ["conv3_1"], [], Way(precision, False))
         theirs = vgg19(x, "conv3_1")["conv3_1"]
         assert relative_error(ours.float().cpu(), theirs) < close
         gradients = [torch.autograd.grad(F.float().square().sum(), x)[0] for F in (ours, theirs)]

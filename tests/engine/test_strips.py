@@ -7,7 +7,7 @@ from helpers.engine import Way, features, strips
 from helpers.engine.seam import first_block_in_strips
 from helpers.losses import gram_matrix
 
-FLOAT32 = Way("float32", winograd=False, threads=2)
+FLOAT32 = Way("float32", winograd=False)
 
 
 def relative_error(ours, theirs):

@@ -333,6 +333,21 @@ def test_the_last_fifth_of_a_run_in_bfloat16_is_in_float32(vgg19, p, monkeypatch
     assert precisions == ["bfloat16"] * 8 + ["float32"] * 3  # the last is for an evaluation 11
 
 
+@pytest.mark.skipif(ENGINE == "plain", reason="always in float32")
+def test_adam_keeps_its_means_when_a_run_goes_over_to_float32(vgg19, p, a, monkeypatch):
+    from helpers.engine import choice
+
+    monkeypatch.setattr(choice.Fastest, "bfloat16_gain", 2)
+    options = {"alpha": 2e-2, "optimiser": "adam", "evaluations": 30}
+    run = Run(vgg19, p, a, precision="bfloat16", **options)
+    for now in run:
+        if now.number == 24:
+            assert run.objective.way.precision == "float32" and run._at.n == 24
+    totals = run.result.history["total"]
+    # Begun anew, Adam's first steps are as long as its rate at every pixel, and the loss jumps.
+    assert max(totals[24:]) < 1.1 * totals[23]
+
+
 def test_a_copy_from_a_shallow_layer_has_no_noise_in_fine_colours(vgg19):
     # The layer hardly sees it: with the steps of L-BFGS in bfloat16 the loss was as good as 0, and the
     # copy had 19 dB.
