@@ -453,7 +453,8 @@ def write_report(report):
         other = f" ({where})" if where != report["machine"]["processor"] else ""
         lines.append(f"| {row['target']} | {row['what']}{other} | {row['measured']:.3g} | {goal} | {met} |")
     about = dict(report["machine"])
-    milliseconds = ", ".join(f"{way} {ms:.1f} ms" for way, ms in about.pop("milliseconds").items())
+    times = about.pop("milliseconds", {})
+    milliseconds = ", ".join(f"{way} {ms:.1f} ms" for way, ms in times.items()) or "not measured there"
     fields = {
         "{table}": "\n".join(lines),
         "{machine}": ", ".join(f"{k} {v}" for k, v in about.items()),
