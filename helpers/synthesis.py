@@ -126,7 +126,7 @@ class Run:
             for number in range(self.result.evaluations + 1, self.settings.evaluations + 1):
                 if self.result.stopped or self._stop:
                     break
-                with self._pace.evaluation(self.objective.way) as threads:
+                with self._pace.evaluation(self.objective.way, self._x) as threads:
                     losses, loss, gradient = self._evaluate(self._x)
                     self._record(losses, self._x)
                     if not self.result.stopped:

@@ -85,5 +85,5 @@ class Cores:
             free = self.most - busy + 1 - WORTH_A_THREAD
             Cores._given = max(1, min(self.most, math.floor(free)))
         if not self.fixed:
-            torch.set_num_threads(Cores._given)
+            torch.set_num_threads(min(Cores._given, self.most))
         return torch.get_num_threads()

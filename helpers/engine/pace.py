@@ -1,5 +1,6 @@
 """How fast a run goes: the seconds of its evaluations, the threads that compute them, and what they teach."""
 
+import math
 import statistics
 import time
 from collections import deque
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from helpers.engine.choice import correct
+from helpers.engine.choice import PROBE, correct
 from helpers.engine.cores import Cores
 from helpers.engine.seam import Way
 
@@ -42,11 +43,22 @@ class Pace:
             seen.clear()
 
     @contextmanager
-    def evaluation(self, way: Way | None):
-        """Time what is done within it, with as many threads as there are cores for; give their number."""
+    def evaluation(self, way: Way | None, x: torch.Tensor):
+        """Time what is done with a picture within it, with as many threads as there are cores for.
+
+        What it says of the two precisions counts for pictures as large as the one that the choice was
+        measured on: in smaller ones both take nearly the same time.
+
+        Args:
+            way: By which it is computed, None without the engine.
+            x: (1, 3, H, W).
+
+        Yields:
+            The number of threads.
+        """
         threads = self._cores.share()
         began = time.perf_counter()
         yield threads
         self.last.append(time.perf_counter() - began)
-        if way:
+        if way and x.shape[2] * x.shape[3] >= math.prod(PROBE):
             self._seen[way.precision].append((self.last[-1], threads))

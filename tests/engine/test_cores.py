@@ -83,6 +83,10 @@ def test_memory_limits_of_version_1_count_and_its_number_for_no_limit_does_not(g
     assert container.memory() == (100_000_000, 600_000_000)
 
 
+def picture(height):
+    return torch.zeros(1, 3, height, height * 4 // 3)
+
+
 @pytest.fixture
 def others(monkeypatch):
     """Pretend that other programs keep so many cores busy, on a machine with eight."""
@@ -136,25 +140,39 @@ def test_a_pace_gives_the_threads_back(others, vgg19):
     others(6)
     with Pace(vgg19) as pace:
         assert torch.get_num_threads() == 2
-        with pace.evaluation(Way("float32", False)) as threads:
+        with pace.evaluation(Way("float32", False), picture(96)) as threads:
             assert threads == 2
     assert torch.get_num_threads() == 8 and len(pace.last) == 1
 
 
-@pytest.mark.parametrize(("low", "high", "corrected"), [(0.02, 0.001, True), (0.001, 0.02, False)])
-def test_a_pace_that_saw_both_precisions_corrects_the_choice(
-    low, high, corrected, others, vgg19, monkeypatch
-):
-    others(0)
+def told_by_a_pace(network, monkeypatch, x):
+    """What a pace says of five evaluations of a picture in each precision, bfloat16 the slower one."""
     told = []
     monkeypatch.setattr("helpers.engine.pace.correct", lambda network, seconds: told.append(seconds))
-    with Pace(vgg19) as pace:
-        for precision, seconds in (("bfloat16", low), ("float32", high)):
+    with Pace(network) as pace:
+        for precision, seconds in (("bfloat16", 0.02), ("float32", 0.001)):
             for _ in range(5):
-                with pace.evaluation(Way(precision, False)):
+                with pace.evaluation(Way(precision, False), x):
                     time.sleep(seconds)
-    (seconds,) = told
-    assert (seconds["bfloat16"] > seconds["float32"]) == corrected
+    return told
+
+
+def test_a_pace_that_saw_both_precisions_tells_their_seconds(others, vgg19, monkeypatch):
+    others(0)
+    (seconds,) = told_by_a_pace(vgg19, monkeypatch, picture(96))
+    assert seconds["bfloat16"] > 2 * seconds["float32"]
+
+
+def test_small_pictures_say_nothing_of_the_choice(others, vgg19, monkeypatch):
+    others(0)
+    assert not told_by_a_pace(vgg19, monkeypatch, picture(95))
+
+
+def test_before_anything_is_known_of_others_no_more_threads_than_allowed(others, monkeypatch):
+    others(None)
+    monkeypatch.setattr(Cores, "_given", 8)
+    monkeypatch.setattr(cores, "allowed", lambda: 3)
+    assert Cores().share() == 3
 
 
 def test_a_busy_neighbour_is_seen_and_this_process_is_not():
