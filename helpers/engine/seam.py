@@ -54,7 +54,7 @@ def features(
     h = network.preprocess(image).to(dtype, memory_format=torch.channels_last)
     if first_block_in_strips(network, layers, grams):
         first, second, pool = names[:3]
-        h, G = first_block(h, getattr(network, first), getattr(network, second), gram, first in grams)
+        h, G = first_block(h, getattr(network, first), getattr(network, second), first in grams)
         if first in layers:
             yield first, G
         if pool in layers:

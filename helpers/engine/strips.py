@@ -13,53 +13,52 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import avg_pool2d, pad
 
 from helpers.engine.convolution import features, gradient_at_input, unpooled
+from helpers.engine.gram import gram, gram_gradient
 from helpers.engine.winograd import relu_backward
 
 #: Values of one layer's features in a strip: 4 MB in float32.
 STRIP = 2**20
 
 
-def first_block(x: torch.Tensor, first: nn.Conv2d, second: nn.Conv2d, total, wanted: bool):
-    """Return the features behind pooling, and of those of the first layer a total over positions.
+def first_block(x: torch.Tensor, first: nn.Conv2d, second: nn.Conv2d, wanted: bool):
+    """Return the features behind pooling, and the Gram matrix of those of the first layer.
 
     Args:
         x: (B, C, H, W), at least 2 × 2 positions.
         first: 3×3 convolution of fixed weights, with zero padding of 1; a ReLU follows.
         second: The same; a ReLU and average pooling follow.
-        total: A function of features of the first layer, (B, N, h, W) with any h, whose values for
-            two strips add up to its value for both, such as ``gram``.
-        wanted: Whether to compute the total.
+        wanted: Whether to compute the Gram matrix.
 
     Returns:
-        (B, N, H // 2, W // 2), and the total, or None if it is not wanted.
+        (B, N, H // 2, W // 2), and (B, N, N), or None if it is not wanted.
     """
-    return _FirstBlock.apply(x, first, second, total if wanted else None)
+    return _FirstBlock.apply(x, first, second, wanted)
 
 
 class _FirstBlock(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, first, second, total):
+    def forward(ctx, x, first, second, wanted):
         B, _, H, W = x.shape
         N, options = second.out_channels, {"device": x.device, "memory_format": torch.channels_last}
         pooled = torch.empty(B, N, H // 2, W // 2, dtype=x.dtype, **options)
         positive = torch.empty(B, N, H, W, dtype=torch.bool, **options)
-        value = None
+        G = None
         for top, end in _strips(x, N):
             above, below = max(top - 1, 0), min(end + 1, H)
             F = _features(x, first, above, below)
-            if total:
-                part = total(F[:, :, top - above : end - above])
-                value = part if value is None else value + part
+            if wanted:  # a sum over positions is a sum over strips
+                part = gram(F[:, :, top - above : end - above])
+                G = part if G is None else G + part
             y = features(F, second)[:, :, top - above : end - above]
             torch.gt(y, 0, out=positive[:, :, top:end])
             pooled[:, :, top // 2 : end // 2] = avg_pool2d(y, 2)
         ctx.save_for_backward(x, positive)
-        ctx.layers, ctx.total = (first, second), total
-        return pooled, value
+        ctx.layers = first, second
+        return pooled, G
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, pooled_gradient, total_gradient):
+    def backward(ctx, pooled_gradient, G_gradient):
         (x, positive), (first, second) = ctx.saved_tensors, ctx.layers
         H, W = x.shape[2:]
         x_gradient = torch.zeros_like(x)
@@ -69,11 +68,9 @@ class _FirstBlock(torch.autograd.Function):
             g = gradient_at_input(g, second, y=positive[:, :, above:below], in_place=True)
             g = g[:, :, top - above : end - above]
             F = _features(x, first, top, end)
-            if ctx.total:
-                with torch.enable_grad():
-                    part = (ctx.total(F.requires_grad_()) * total_gradient).sum()
-                g = g + torch.autograd.grad(part, F)[0]
-            g = relu_backward(g, F.detach(), torch.empty_like(g))
+            if G_gradient is not None:
+                g = g + gram_gradient(F, G_gradient)
+            g = relu_backward(g, F, torch.empty_like(g))
             # The rows of the picture just above and below the strip have a share in its features too.
             g = gradient_at_input(pad(g, (0, 0, 1, 1)), first)
             x_gradient[:, :, above:below] += g[:, :, above - top + 1 : below - top + 1]
