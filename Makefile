@@ -6,7 +6,7 @@ BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test slow notebooks studies sheet figures bench format
+.PHONY: help setup lab studio test slow notebooks studies sheet figures bench format
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,11 @@ lab: .venv/.installed ## open the series in JupyterLab
 	@# Trusted, so that stored tables keep their colours and stored sliders work before anything is run.
 	@$(BIN)/jupyter trust notebooks/*.ipynb > /dev/null
 	$(BIN)/jupyter lab $(ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+studio: .venv/.installed ## serve one page for your own pictures, on this machine only
+	@# The folder has the page's template and its settings: loopback, nothing from other hosts, large uploads.
+	JUPYTER_PATH=helpers/widgets/page JUPYTER_CONFIG_PATH=helpers/widgets/page \
+		$(BIN)/voila notebooks/studio.ipynb
 
 test: .venv/.installed ## check style and run every test
 	$(BIN)/ruff check .
@@ -32,7 +37,7 @@ slow: .venv/.installed ## run the tests that take minutes each, about 25 in all
 notebooks: .venv/.installed ## run changed notebooks at full quality and store outputs (ALL=1: every one)
 	$(BIN)/python notebooks/run.py $(if $(ALL),--all)
 
-studies: .venv/.installed ## make the stored results again that lessons and answers load (half an hour)
+studies: .venv/.installed ## make the stored results again that lessons and answers load (three quarters of an hour on one core)
 	for study in notebooks/studies/*.py; do $(BIN)/python $$study || exit 1; done
 
 sheet: .venv/.installed ## write every question with its answer in one line to notebooks/answers.html, to print

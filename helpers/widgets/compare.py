@@ -18,8 +18,11 @@ def compare(pictures: dict[str, torch.Tensor], width: int = 420) -> HTML:
     """
     if len(pictures) < 2:
         raise ValueError(f"{len(pictures)} picture to compare; there must be two or more")
+    return static("compare", compare_data(pictures, width), "Slider between pictures: " + ", ".join(pictures))
+
+
+def compare_data(pictures: dict[str, torch.Tensor], width: int) -> dict:
+    """Return what the view shows; arguments as those of ``compare``."""
     first = next(iter(pictures.values()))
-    height = round(width * first.shape[2] / first.shape[3])
     shown = [{"label": label, "url": picture_url(image, width)} for label, image in pictures.items()]
-    data = {"pictures": shown, "width": width, "height": height}
-    return static("compare", data, "Slider between pictures: " + ", ".join(pictures))
+    return {"pictures": shown, "width": width, "height": round(width * first.shape[2] / first.shape[3])}

@@ -7,8 +7,8 @@ from helpers.images import load_image, picture_names
 from helpers.network import CONVOLUTION_LAYERS, VGG19
 from helpers.widgets.view import bytes_of, picture_url, static
 
-SHOWN = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv4_2", "conv5_1")
-MAPS, PATCHES = 9, 4
+SHOWN = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
+MAPS, PATCHES = 9, 3
 
 
 def layer_data(
@@ -57,12 +57,12 @@ def _best_patches(pictures: dict, features: dict, i: int, row) -> list[str]:
     for _, name, (r, c) in sorted(best, reverse=True)[:PATCHES]:
         x = torch.nn.functional.pad(pictures[name], (half,) * 4, value=0.5)
         top, left = (int((k + 0.5) * row.stride) for k in (r, c))
-        patches.append(picture_url(x[..., top : top + 2 * half, left : left + 2 * half], 56))
+        patches.append(picture_url(x[..., top : top + 2 * half, left : left + 2 * half], 56, 60))
     return patches
 
 
 def layer_page(network: VGG19, image: torch.Tensor, label: str, layers=SHOWN) -> HTML:
     """Return the browser for one picture; it needs no kernel. Patches come from the series' pictures."""
     others = {name: load_image(name, 192) for name in picture_names()}
-    data = {"data": layer_data(network, image, label, layers, others)}
+    data = layer_data(network, image, label, layers, others)
     return static("layers", data, f"Layer browser: VGG19 to click, and its feature maps of {label}")

@@ -1,44 +1,55 @@
-"""A browser of feature maps: what each layer makes of a picture."""
+"""The layer browser with a kernel: any layer, and a picture of one's own."""
 
-import ipywidgets
-import torch
+import base64
+import io
 
-from helpers.figures import colour_map
-from helpers.network import CONVOLUTION_LAYERS, VGG19
-from helpers.widgets.pictures import jpeg
+from PIL import Image
+
+from helpers.images import from_pil, load_image, picture_names
+from helpers.network import VGG19, check_layers
+from helpers.widgets.layer_page import layer_data
+from helpers.widgets.module import Module, module
 
 
-def layer_browser(network: VGG19, images: dict[str, torch.Tensor], width: int = 320) -> ipywidgets.Widget:
-    """Return a browser of feature maps: choose picture, layer and feature map.
+def layer_browser(
+    network: VGG19, start: str = "chenonceau", layer: str = "conv3_1", size: int = 256
+) -> Module:
+    """Return VGG19 to click, with the strongest nine feature maps of any layer for any picture.
 
-    Maps are ordered by mean activation, strongest first. Features are computed when chosen.
+    The picture is one of the series, a file of one's own, or what the camera sees; it stays on this machine.
 
     Args:
         network: A ``VGG19``.
-        images: Label to picture, (1, 3, H, W), RGB in [0, 1].
-        width: Width of each picture on the page, in pixels.
+        start: Name of the first picture.
+        layer: The first layer.
+        size: Longer side of the picture in the network, in pixels.
     """
-    picture = ipywidgets.Dropdown(options=list(images), description="picture")
-    layer = ipywidgets.SelectionSlider(options=CONVOLUTION_LAYERS, description="layer")
-    rank = ipywidgets.BoundedIntText(1, min=1, max=64, description="map no.")
-    left, right = (ipywidgets.Image(format="jpeg", width=width) for _ in range(2))
-    label = ipywidgets.Label()
+    now = {"image": load_image(start, size), "label": start, "layer": layer}
+    others, own = {name: load_image(name, 192) for name in picture_names()}, {}
 
-    def update(_=None):
-        with torch.no_grad():
-            F = network(images[picture.value].to(network.device), layer.value)[layer.value][0].cpu()
-        rank.max = F.shape[0]
-        means = F.mean((1, 2))
-        index = means.argsort(descending=True)[rank.value - 1].item()
-        left.value = jpeg(images[picture.value], width)
-        map_picture = torch.from_numpy(colour_map(F[index])).permute(2, 0, 1)
-        right.value = jpeg(map_picture, width, smooth=False)
-        label.value = (
-            f"{layer.value}, feature map {index} of {F.shape[0]}: {F.shape[2]} × {F.shape[1]} positions, "
-            f"mean {means[index]:.3g}, largest {F[index].max():.3g}"
-        )
+    def data() -> dict:
+        shown = layer_data(network, now["image"], now["label"], (now["layer"],), others)
+        return shown | {"asks": True, "said": "", "pictures": [*others, *own]}
 
-    for control in (picture, layer, rank):
-        control.observe(update, names="value")
-    update()
-    return ipywidgets.VBox([ipywidgets.HBox([picture, layer, rank]), ipywidgets.HBox([left, right]), label])
+    def answer(asked: dict) -> dict:
+        before = dict(now)
+        try:
+            now.update(_wanted(asked, own, size))
+            return data()
+        except Exception as error:  # in the page nobody would see it
+            now.update(before)
+            return data() | {"said": str(error)}
+
+    return module("layers", data(), answer)
+
+
+def _wanted(asked: dict, own: dict, size: int) -> dict:
+    """Return what changes; a picture of one's own is kept in ``own``."""
+    if "layer" in asked:
+        return {"layer": check_layers(asked["layer"])[0]}
+    if "picture" in asked:
+        file = io.BytesIO(base64.b64decode(asked["picture"].partition(",")[2]))
+        own[asked["label"]] = from_pil(Image.open(file), size)
+        return {"image": own[asked["label"]], "label": asked["label"]}
+    name = asked["name"]
+    return {"image": own[name] if name in own else load_image(name, size), "label": name}

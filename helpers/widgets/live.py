@@ -24,6 +24,11 @@ BETWEEN = 0.25
 RATIOS = [10 ** (exponent / 4) for exponent in range(-20, 5)]
 
 
+def ratio_options(ratio: float) -> list[tuple[str, float]]:
+    """Return the α/β to choose from, the given one among them: words and value."""
+    return [(f"{r:.2g}", r) for r in sorted({*RATIOS, ratio})]
+
+
 class LiveRun(ipywidgets.VBox):
     """A run with its picture, its losses, and buttons: start, pause, one step, stop, begin again.
 
@@ -41,6 +46,7 @@ class LiveRun(ipywidgets.VBox):
 
     Attributes:
         run: The ``Run``; its ``result`` has the picture so far.
+        on_end: Called whenever all evaluations are made, or None.
     """
 
     def __init__(
@@ -50,7 +56,7 @@ class LiveRun(ipywidgets.VBox):
         self.network, self._pictures, self._settings = network, {"p": p, "a": a}, settings
         self._path = name and cache_folder() / f"{Path(name).name}.live.pt"
         self._changes, self._steps, self._thread, self._shown = {}, math.inf, None, 0.0
-        self._width, self._show_seconds = width, 0.0
+        self._width, self._show_seconds, self.on_end = width, 0.0, None
         self._build(p, a)
         self.run = self._new(resume=True)
         self._show("Ready." if not self.run.result.evaluations else "Taken up where it was saved.")
@@ -80,14 +86,13 @@ class LiveRun(ipywidgets.VBox):
         self._start = button("start", "play", "Start, or go on", self.start)
         self._pause = button("pause", "pause", "Stop after this evaluation; start goes on", self.pause)
         self._step = button("step", "step-forward", "One evaluation", self.step)
+        self._stop = button("stop", "stop", "Stop now and save", self.stop)
         self._again = button("begin again", "undo", "From white noise", self.begin_again)
-        self._buttons = ipywidgets.HBox([self._start, self._pause, self._step, self._again])
+        self._buttons = ipywidgets.HBox([self._start, self._pause, self._step, self._stop, self._again])
         wide = {"description_width": "initial"}
         ratio = self._settings.get("alpha", 1e-3) / self._settings.get("beta", 1)
-        nearest = min(RATIOS, key=lambda r: abs(math.log(r / max(ratio, 1e-9))))
-        options = [(f"{r:.2g}", r) for r in RATIOS]
         self._ratio = ipywidgets.SelectionSlider(
-            options=options, value=nearest, description="α/β", style=wide
+            options=ratio_options(ratio), value=ratio, description="α/β", style=wide
         )
         self._pooling = ipywidgets.Dropdown(
             options=["average", "max"], value=self.network.pooling, description="pooling", style=wide
@@ -99,7 +104,7 @@ class LiveRun(ipywidgets.VBox):
         controls = [self._ratio] if p is not None and a is not None else []
         controls += [self._pooling] + ([self._layer] if p is not None else [])
         for control in controls:
-            control.layout.width = "auto"
+            control.layout.width = "260px" if control is self._ratio else "auto"
         self._choices = ipywidgets.HBox(controls)
         self._ratio.observe(lambda change: self._change(alpha=change.new, beta=1.0), "value")
         self._pooling.observe(lambda change: self._change(pooling=change.new), "value")
@@ -135,6 +140,14 @@ class LiveRun(ipywidgets.VBox):
         """Stop after the evaluation that it is at."""
         self._steps = 0
         self.run.stop("paused")
+
+    def stop(self) -> None:
+        """Stop after the evaluation that it is at, and save the run where runs are saved."""
+        self.pause()
+        self.wait(30)
+        if self._path and self.run.result.evaluations:
+            self.run.save()
+        self._show("Stopped.")
 
     def begin_again(self) -> None:
         """Throw the run away and begin from the start, with the loss as it is chosen now."""
@@ -193,6 +206,8 @@ class LiveRun(ipywidgets.VBox):
             result = self.run.result
             words = {"finished": "Finished.", "interrupted": "Paused."}
             self._show(words.get(result.stopped, result.message or result.stopped))
+            if result.stopped != "interrupted" and self.on_end:
+                self.on_end()
         except Exception as error:  # in a thread nobody would see it
             self._show(f"Ended: {error}")
         finally:

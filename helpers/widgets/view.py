@@ -38,7 +38,7 @@ def static(name: str, data: dict, alt: str) -> HTML:
         f"<noscript>{html.escape(alt)}</noscript></div>\n<script>(() => {{\n"
         f'const el = document.getElementById("{place}");\nif (!el || el.dataset.ready) return;\n'
         f'el.dataset.ready = "yes";\nconst data = {text};\n{body}\n'
-        "const model = { get: (name) => data[name], on() {}, set() {}, save_changes() {} };\n"
+        "const model = { get: () => data, on() {}, set() {}, save_changes() {} };\n"
         "view.render({ model, el });\n})();</script>"
     )
 

@@ -53,10 +53,21 @@ def _is_far(url):
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
+def lab_folder(tmp_path_factory):
+    """The folder that the JupyterLab of the tests shows."""
+    return tmp_path_factory.mktemp("lab") / "notebooks"
+
+
+@pytest.fixture(scope="session")
+def wait_for_address():
+    """How to find the address that a server writes into its log."""
+    return _address
+
+
+@pytest.fixture(scope="session")
+def lab(lab_folder):
     """The address of a JupyterLab that shows copies of the notebooks, trusted as `make lab` trusts them."""
-    home = tmp_path_factory.mktemp("lab")
-    folder = home / "notebooks"
+    folder, home = lab_folder, lab_folder.parent
     shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     environment = os.environ | {
         "HOME": str(home),

@@ -4,13 +4,16 @@ import pytest
 
 from helpers.images import load_image
 from helpers.synthesis import synthesise
-from helpers.widgets import compare, gram_explorer, layer_page, scrubber
+from helpers.widgets import alpha_beta_pad, compare, gram_explorer, layer_page, scrubber
 
 
 @pytest.fixture(scope="module")
 def views(vgg19, p, a):
     run = synthesise(vgg19, p, a, alpha=2e-2, evaluations=6, frames=[0, 2, 4, 6], progress=False)
+    options = {"evaluations": 4, "progress": False}
+    sweep = {ratio: synthesise(vgg19, p, a, alpha=ratio, **options) for ratio in (1e-3, 1e-1, 10)}
     return {
+        "pad": alpha_beta_pad(sweep, width=200),
         "compare": compare({"p": p, "a": load_image("starry_night", 64), "x": run.image}, width=200),
         "scrubber": scrubber(run, width=200),
         "gram": gram_explorer(vgg19, a, "conv2_1", count=6),
@@ -96,7 +99,23 @@ def test_a_position_in_a_map_frames_what_it_depends_on(shown):
     assert page.locator("figcaption").first.inner_text() != first
 
 
-@pytest.mark.parametrize("name", ["compare", "scrubber", "gram", "layers"])
+def test_the_point_between_style_and_content_brings_the_nearest_picture(shown):
+    page = shown("pad")
+    image, point, words = page.locator("img"), page.get_by_role("slider"), page.get_by_role("status")
+    assert image.get_attribute("alt") == "x with α/β 0.10"
+    middle, box = image.get_attribute("src"), point.locator("..").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.98 * box["width"], box["y"] + 20)
+    page.mouse.up()
+    assert image.get_attribute("alt") == "x with α/β 10" and image.get_attribute("src") != middle
+    assert "nearest computed picture has 10" in words.inner_text()
+    point.press("Home")
+    assert image.get_attribute("alt") == "x with α/β 0.0010"
+    assert "0.001" in point.get_attribute("aria-valuetext")
+
+
+@pytest.mark.parametrize("name", ["compare", "scrubber", "gram", "layers", "pad"])
 def test_every_control_has_a_name_for_a_screen_reader_and_can_be_reached(name, shown):
     page = shown(name, dark=True)
     for control in page.locator("button, select, input, a, canvas[tabindex='0']").all():

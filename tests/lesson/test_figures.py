@@ -2,7 +2,6 @@
 
 import io
 
-import ipywidgets
 import numpy as np
 import pytest
 import torch
@@ -18,9 +17,6 @@ from helpers.figures import (
     loss_curves,
     show_images,
 )
-from helpers.images import load_image
-from helpers.synthesis import synthesise
-from helpers.widgets import frame_slider, layer_browser
 
 
 def opened(picture):
@@ -136,37 +132,3 @@ def test_an_animation_has_one_picture_a_frame_in_order():
     assert seen == [0, 1, 2]
     with pytest.raises(ValueError, match="no frames"):
         animate({})
-
-
-def test_frame_slider_has_a_page_a_frame_and_works_in_the_browser(vgg19, p, monkeypatch):
-    links, jslink = [], ipywidgets.jslink
-    monkeypatch.setattr(ipywidgets, "jslink", lambda a, b: (links.append((a, b)), jslink(a, b))[1])
-    run = synthesise(vgg19, p, content_layer="conv1_1", frames=[0, 2, 4], evaluations=4, progress=False)
-    box = frame_slider(run)
-    (play, slider), stack = box.children[0].children, box.children[1]
-    assert slider.max == play.max == 2
-    assert links == [((play, "value"), (slider, "value")), ((slider, "value"), (stack, "selected_index"))]
-    assert [page.children[1].value for page in stack.children] == [f"evaluation {n}" for n in (0, 2, 4)]
-    shown = Image.open(io.BytesIO(stack.children[0].children[0].value))
-    assert shown.size == (p.shape[3], p.shape[2])
-    run.frames = {}
-    with pytest.raises(ValueError, match="kept no frames"):
-        frame_slider(run)
-
-
-def test_layer_browser_shows_the_strongest_map_of_the_chosen_layer(vgg19):
-    pictures = {"castle": load_image("chenonceau", 48), "panda": load_image("red_panda", 48)}
-    box = layer_browser(vgg19, pictures)
-    picture, layer, rank = box.children[0].children
-    left, right = box.children[1].children
-    before = right.value
-    layer.value, picture.value, rank.value = "conv3_1", "panda", 2
-    means = vgg19(pictures["panda"], "conv3_1")["conv3_1"].mean((0, 2, 3))
-    second = means.argsort(descending=True)[1].item()
-    assert box.children[2].value.startswith(f"conv3_1, feature map {second} of 256")
-    assert rank.max == 256
-    assert right.value != before
-    assert Image.open(io.BytesIO(left.value)).width == 320
-    rank.value = 256
-    layer.value = "conv1_1"
-    assert rank.value == rank.max == 64

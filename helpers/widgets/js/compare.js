@@ -1,7 +1,11 @@
 // Before and after: two of several pictures in one place, and a border between them to drag.
 export default {
   render({ model, el }) {
-    const pictures = model.get("pictures"), width = model.get("width"), height = model.get("height");
+    const draw = () => this.draw(el, model.get("data"));
+    model.on("change:data", draw);
+    draw();
+  },
+  draw(el, { pictures, width, height }) {
     const root = begin(el);
     const stage = make("div", { style: `position:relative;width:${width}px;max-width:100%;aspect-ratio:${width}/${height};overflow:hidden;touch-action:none;cursor:ew-resize;` });
     const cover = "position:absolute;inset:0;width:100%;height:100%;";

@@ -1,8 +1,8 @@
 // One entry of a Gram matrix: two feature maps, their product, and where in the picture it comes from.
 export default {
   render({ model, el }) {
-    const [height, width] = [model.get("height"), model.get("width")], names = model.get("names"), N = names.length, M = height * width;
-    const bytes = Uint8Array.from(atob(model.get("maps")), (c) => c.charCodeAt(0));
+    const data = model.get("data"), { height, width, names } = data, N = names.length, M = height * width;
+    const bytes = Uint8Array.from(atob(data.maps), (c) => c.charCodeAt(0));
     const stored = names.map((_, i) => Float32Array.from(bytes.subarray(i * M, (i + 1) * M), (v) => v / 255));
     let order = Uint32Array.from({ length: M }, (_, k) => k), chosen = [0, 1];
     const root = begin(el), side = 288, cell = side / N;
@@ -58,7 +58,7 @@ export default {
     });
     const back = make("button", { type: "button", textContent: "put them back" });
     back.addEventListener("click", () => { order = order.map((_, k) => k); compute(); draw(); });
-    const picture = make("figure", {}, make("img", { src: model.get("picture"), alt: "the picture", style: "width:150px" }), make("figcaption", { textContent: "the picture" }));
+    const picture = make("figure", {}, make("img", { src: data.picture, alt: "the picture", style: "width:150px" }), make("figcaption", { textContent: "the picture" }));
     const figures = views.map((view, n) => make("figure", {}, view, captions[n]));
     root.append(make("div", { className: "row" }, matrix, make("div", { className: "row", style: "max-width:370px" }, picture, ...figures)), make("div", { className: "row" }, shuffle, back), said);
     compute(); draw();

@@ -4,22 +4,57 @@ export default {
     let data, layer, root;
     const draw = () => {
       data = model.get("data");
-      if (!data.layers.some((l) => l.name === layer)) layer = data.start;
+      if (data.asks || !data.layers.some((l) => l.name === layer)) layer = data.start;
       root = begin(el);
+      if (data.asks) root.append(own());
       const network = make("div", { className: "row", role: "radiogroup", ariaLabel: "layers of VGG19" });
       for (const block of data.network) {
         const box = make("div", { style: "border:1px solid currentColor;border-radius:6px;padding:4px;display:flex;gap:3px" });
         for (const name of block) {
           const there = data.layers.some((l) => l.name === name);
-          const button = make("button", { type: "button", textContent: name, disabled: !there, style: `padding:2px 5px;font-size:11px;${name === layer ? "background:#0072b2;color:#fff;" : there ? "" : "opacity:.4;"}` });
+          const button = make("button", { type: "button", textContent: name, disabled: !there && !data.asks, style: `padding:2px 5px;font-size:11px;${name === layer ? "background:#0072b2;color:#fff;" : there || data.asks ? "" : "opacity:.4;"}` });
           button.setAttribute("role", "radio");
           button.setAttribute("aria-checked", name === layer);
-          button.addEventListener("click", () => { layer = name; draw(); root.querySelector('[aria-checked="true"]').focus(); });
+          button.addEventListener("click", () => {
+            if (!there) return ask({ layer: name });
+            layer = name; draw(); root.querySelector('[aria-checked="true"]').focus();
+          });
           box.append(button);
         }
         network.append(box);
       }
       root.append(network, show(data.layers.find((l) => l.name === layer)));
+    };
+    let number = 0;
+    const ask = (what) => { model.set("asked", { ...what, number: ++number }); model.save_changes(); };
+    // A picture of one's own, made small here: what travels to the kernel is a JPEG of 512 px at most.
+    const send = (image, width, height, label) => {
+      const factor = Math.min(1, 512 / Math.max(width, height));
+      const canvas = make("canvas", { width: Math.max(1, Math.round(width * factor)), height: Math.max(1, Math.round(height * factor)) });
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      ask({ picture: canvas.toDataURL("image/jpeg", 0.92), label });
+    };
+    const own = () => {
+      const said = make("span", { role: "alert", textContent: data.said || "" });
+      const choice = make("select", { ariaLabel: "picture" }, ...data.pictures.map((n) => make("option", { value: n, textContent: n, selected: n === data.label })));
+      choice.addEventListener("change", () => ask({ name: choice.value }));
+      const file = make("input", { type: "file", accept: "image/*", ariaLabel: "a picture of your own" });
+      file.addEventListener("change", async () => {
+        const chosen = file.files[0];
+        if (!chosen) return;
+        try { const image = await createImageBitmap(chosen); send(image, image.width, image.height, chosen.name); }
+        catch { said.textContent = `${chosen.name} is not a picture that this browser can read; use JPEG or PNG.`; }
+      });
+      const camera = make("button", { type: "button", textContent: "camera" });
+      camera.addEventListener("click", async () => {
+        try {
+          const video = make("video", { muted: true, srcObject: await navigator.mediaDevices.getUserMedia({ video: true }) });
+          await video.play();
+          send(video, video.videoWidth, video.videoHeight, "camera");
+          video.srcObject.getTracks().forEach((track) => track.stop());
+        } catch { said.textContent = "There is no camera here, or this page may not use it."; }
+      });
+      return make("div", { className: "row" }, choice, file, camera, said);
     };
     const show = (l) => {
       const { width: W, height: H } = data, scale = 320 / W, bytes = Uint8Array.from(atob(l.maps), (c) => c.charCodeAt(0)), M = l.width * l.height;

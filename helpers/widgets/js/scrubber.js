@@ -1,12 +1,12 @@
 // Through a run: a slider over its pictures, with a marker that moves along the loss curve.
 export default {
   render({ model, el }) {
-    const frames = model.get("frames"), root = begin(el), last = frames.length - 1;
-    const image = make("img", { width: model.get("width"), height: model.get("height"), style: "max-width:100%" });
-    const chart = make("div", { innerHTML: model.get("curves") });
+    const data = model.get("data"), frames = data.frames, root = begin(el), last = frames.length - 1;
+    const image = make("img", { width: data.width, height: data.height, style: "max-width:100%" });
+    const chart = make("div", { innerHTML: data.curves });
     const svg = chart.querySelector("svg");
     const marker = document.createElementNS("http://www.w3.org/2000/svg", "line");
-    for (const [name, value] of Object.entries({ y1: 8, y2: model.get("bottom"), stroke: "#e69f00", "stroke-width": 3 })) marker.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ y1: 8, y2: data.bottom, stroke: "#e69f00", "stroke-width": 3 })) marker.setAttribute(name, value);
     svg.append(marker);
     const range = make("input", { type: "range", min: 0, max: last, value: last, style: "flex:1;min-width:160px" });
     range.setAttribute("aria-label", "evaluation");
@@ -32,7 +32,7 @@ export default {
     });
     range.addEventListener("input", () => { stop(); show(); });
     const row = make("div", { className: "row" }, play, range, label);
-    if (model.get("film")) row.append(make("a", { className: "button", href: model.get("film"), download: "run.webp", textContent: "save as WebP" }));
+    if (data.film) row.append(make("a", { className: "button", href: data.film, download: "run.webp", textContent: "save as WebP" }));
     root.append(make("div", { className: "row" }, image, chart), row);
     show();
   },
