@@ -61,8 +61,9 @@ class Exercise:
 
     @property
     def answer(self) -> str:
-        """The name that the check is given: the first function or variable of the stub."""
-        return re.search(r"^(?:def )?(\w+)", self.stub, re.MULTILINE)[1].strip()
+        """The name that the check is given: the last function of the stub, or its variable."""
+        functions = re.findall(r"^def (\w+)", self.stub, re.MULTILINE)
+        return functions[-1] if functions else re.match(r"\w+", self.stub)[0]
 
     @property
     def cell(self) -> str:

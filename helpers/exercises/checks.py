@@ -3,12 +3,17 @@
 from difflib import get_close_matches
 from typing import Any
 
-from helpers.exercises import style
+from helpers.exercises import content, layers, style, transfer
 from helpers.exercises.kept import save
 from helpers.exercises.verdict import Verdict
 
 #: Notebook → name of the exercise → its check.
-EXERCISES = {3: style.EXERCISES}
+EXERCISES = {
+    1: layers.EXERCISES,
+    2: content.EXERCISES,
+    3: style.EXERCISES,
+    4: transfer.EXERCISES,
+}
 SELF_CHECKS = {}
 
 

@@ -129,6 +129,11 @@ class FunctionCheck:
         return agree(*gradients)
 
 
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """Return normally distributed numbers, the same for each seed, whatever their type."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
 def tensors(value: Any) -> list[torch.Tensor]:
     """Return all tensors inside tuples, lists and dicts, in order."""
     if isinstance(value, torch.Tensor):
@@ -143,7 +148,7 @@ def agree(mine: Any, theirs: Any) -> bool:
     if isinstance(theirs, dict):
         return (
             isinstance(mine, dict)
-            and list(mine) == list(theirs)
+            and set(mine) == set(theirs)
             and all(agree(mine[name], theirs[name]) for name in theirs)
         )
     if isinstance(theirs, list | tuple):
@@ -158,8 +163,10 @@ def agree(mine: Any, theirs: Any) -> bool:
         mine, theirs = (torch.as_tensor(value, dtype=torch.float64).detach() for value in (mine, theirs))
     except (TypeError, ValueError, RuntimeError):
         return False
-    size = theirs.abs().max().item() if theirs.numel() else 0.0
-    return mine.shape == theirs.shape and torch.allclose(mine, theirs, rtol=1e-5, atol=1e-7 * size)
+    size = theirs.nan_to_num().abs().max().item() if theirs.numel() else 0.0
+    return mine.shape == theirs.shape and torch.allclose(
+        mine, theirs, rtol=1e-5, atol=1e-7 * size, equal_nan=True
+    )
 
 
 def same_dtype(mine: Any, theirs: Any) -> bool:
@@ -205,7 +212,7 @@ def difference(cases: list[Case], results: list, references: list) -> str:
 
 def _parts(value: Any) -> list:
     if isinstance(value, dict):
-        value = list(value.values())
+        value = [value[name] for name in sorted(value, key=str)]
     return [p for part in value for p in _parts(part)] if isinstance(value, list | tuple) else [value]
 
 
@@ -214,7 +221,7 @@ def _other_kind(mine: Any, theirs: Any) -> str:
     if isinstance(theirs, dict):
         if not isinstance(mine, dict):
             return f"a {type(mine).__name__} comes back, and a dict is asked for"
-        if list(mine) != list(theirs):
+        if set(mine) != set(theirs):
             return f"the dict has {list(mine)}, and {list(theirs)} is asked for"
     if isinstance(theirs, list | tuple) and not (isinstance(mine, list | tuple) and len(mine) == len(theirs)):
         return f"{len(theirs)} results are asked for, and {len(_parts(mine))} come back"

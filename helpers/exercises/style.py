@@ -2,22 +2,18 @@
 
 import torch
 
-from helpers.exercises.functions import Case, FunctionCheck, Mistake
+from helpers.exercises.functions import Case, FunctionCheck, Mistake, random
 from helpers.exercises.numbers import GuessCheck, RubricCheck
 from helpers.images import load_image
 from helpers.losses import gram_matrix, layer_style_loss, style_gradient
 from helpers.network import VGG19
 
 
-def _random(*shape: int, seed: int = 0, dtype=torch.float64) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
-
 def _feature_cases() -> list[Case]:
-    one = _random(1, 3, 2, 5)  # N = 3, M = 10, both signs
+    one = random(1, 3, 2, 5)  # N = 3, M = 10, both signs
     return [
         Case("one picture, 3 maps of 2 × 5 positions", (one,), {"M": 10, "N": 3, "N·M": 30}),
-        Case("a batch of two pictures", (_random(2, 4, 3, 2, seed=1),), {"M": 6, "N": 4, "N·M": 24}),
+        Case("a batch of two pictures", (random(2, 4, 3, 2, seed=1),), {"M": 6, "N": 4, "N·M": 24}),
         Case("one picture in float32", (one.float() + 1,), {"M": 10, "N": 3, "N·M": 30}),
     ]
 
@@ -100,8 +96,8 @@ GRAM = FunctionCheck(
 def _loss_cases() -> list[Case]:
     def one(B, N, M_x, M_a, seed, dtype=torch.float64):
         return (
-            gram_matrix(_random(B, N, M_x, seed=seed, dtype=dtype)),
-            gram_matrix(_random(1, N, M_a, seed=seed + 1, dtype=dtype)),
+            gram_matrix(random(B, N, M_x, seed=seed, dtype=dtype)),
+            gram_matrix(random(1, N, M_a, seed=seed + 1, dtype=dtype)),
             M_x,
             M_a,
         )
@@ -184,8 +180,8 @@ LAYER_LOSS = FunctionCheck(
 
 def _gradient_cases() -> list[Case]:
     def one(B, N, H, W, seed, dtype=torch.float64):
-        return _random(B, N, H, W, seed=seed, dtype=dtype), gram_matrix(
-            _random(B, N, H * W, seed=seed + 1, dtype=dtype).relu()
+        return random(B, N, H, W, seed=seed, dtype=dtype), gram_matrix(
+            random(B, N, H * W, seed=seed + 1, dtype=dtype).relu()
         )
 
     return [
