@@ -78,6 +78,11 @@ class FunctionCheck:
             if results[-1] is None or results[-1] is ...:
                 return not_written(f"the function returns {self.wanted}.")
             after = tensors(case.arguments)
+            if any(part.requires_grad for part in after):
+                return not_yet(
+                    "the function changes its input: after the call, the start asks for a gradient. Take "
+                    "`x.detach()` first, which is a new tensor with the same values."
+                )
             if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
                 return not_yet(
                     "the function changes its input. Names that end in _, and +=, *= and the like, "
@@ -179,7 +184,7 @@ def where(error: Exception, function: Callable) -> str:
     """Return in words what was raised, and in which line of the learner's code."""
     file = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    message = f"{type(error).__name__}: {error}".splitlines()[0]
+    message = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
     if not frames:
         return f"the function cannot be called as the exercise calls it ({message})."
     line = linecache.getline(file, frames[-1].lineno).strip() or frames[-1].line or ""
