@@ -8,9 +8,10 @@ heading ``### 1 · Title``, a line of difficulty and minutes, the task, a block 
 what the learner finds, and the parts ``#### Hint`` and ``#### Solution``, which are folded. The self-check
 is made from ``helpers/exercises/self_checks``. Cells written here have the tag "exercise"; they are
 replaced each time, all others stay. They need nothing of the lesson, so they are run on their own, and the
-lesson's outputs stay as they are.
+lesson's outputs stay as they are. The text ``00.md`` goes behind "Ways through it" in notebook 0.
 """
 
+import copy
 import os
 import re
 import sys
@@ -27,9 +28,12 @@ sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 
 import run  # noqa: E402
 
+from helpers.exercises.questions import SELF_CHECKS, Question  # noqa: E402
+
 TAG = "exercise"
 TEXTS = FOLDER / "exercises"
 BEFORE = "## Questions people ask"
+WAYS = "### Ways through it"
 SETUP = "import torch\n\nfrom helpers.exercises import check"
 
 STUB = re.compile(r"^```python stub ([\w -]+)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
@@ -101,6 +105,44 @@ def exercise_cells(number: int) -> list[nbformat.NotebookNode]:
     return marked(cells, number, "exercise")
 
 
+def asked(number: int, question: Question) -> str:
+    """Return a question with its choices as Markdown."""
+    choices = [f"   - **{letter}** {text}" for letter, text in question.choices.items()]
+    return "\n".join([f"{number}. {question.text}", *choices])
+
+
+def answered(number: int, question: Question) -> str:
+    """Return the answer to a question, and why each wrong choice is wrong, as Markdown."""
+    if not question.choices:
+        return f"{number}. **{question.right:g}.** {question.why['']}"
+    lines = [f"{number}. **{question.right}.** {question.why[question.right]}"]
+    lines += [f"   - Not {c}: {why}" for c, why in question.why.items() if c != question.right]
+    return "\n".join(lines)
+
+
+SELF_CHECK = """## Self-check
+
+Ten questions on this notebook. Write your answers into the cell below them: a letter, or a number. The check counts the right ones and says why a wrong choice is wrong. Eight of ten are a good result. Your best result stays in your table of progress."""  # noqa: E501
+
+
+def self_check_cells(number: int) -> list[nbformat.NotebookNode]:
+    """Return the cells of the section "Self-check" of a notebook."""
+    questions = SELF_CHECKS[number].questions
+    text = "\n\n".join(asked(i, q) for i, q in enumerate(questions, 1))
+    answers = "\n".join(answered(i, q) for i, q in enumerate(questions, 1))
+    code = f'from helpers.exercises import check\n\nanswers = {{}}\ncheck("self-check {number}", answers)'
+    table = f"from helpers.exercises import progress\n\nprogress({number})"
+    cells = [new_markdown_cell(f"{SELF_CHECK}\n\n{text}"), new_code_cell(code)]
+    cells += [new_markdown_cell(folded("All answers, with reasons", answers))]
+    cells += [new_markdown_cell(PROGRESS), new_code_cell(table)]
+    return marked(cells, number, "self-check")
+
+
+PROGRESS = """### Your progress
+
+What a check passed is kept in a small file in the cache folder, from one day to the next. `progress()` without a number shows all notebooks."""  # noqa: E501
+
+
 def marked(cells: list[nbformat.NotebookNode], number: int, part: str) -> list[nbformat.NotebookNode]:
     """Tag cells as written here, out of slides, with the same names each time."""
     for i, cell in enumerate(cells):
@@ -115,11 +157,22 @@ def is_ours(cell: nbformat.NotebookNode) -> bool:
 
 
 def place(notebook: nbformat.NotebookNode, number: int) -> None:
-    """Put the cells of a notebook in, in place of those that are there."""
+    """Put the cells of a notebook in, in place of those that are there.
+
+    Raises:
+        ValueError: If the notebook lacks the heading at which they belong.
+    """
     cells = [cell for cell in notebook.cells if not is_ours(cell)]
-    at = next(i for i, cell in enumerate(cells) if starts(cell, BEFORE))
-    cells[at:at] = exercise_cells(number)
-    notebook.cells = cells
+    heading = BEFORE if number else WAYS
+    at = [i for i, cell in enumerate(cells) if starts(cell, heading)]
+    if len(at) != 1:
+        raise ValueError(f"notebook {number} has {len(at)} cells that begin with {heading!r}; it must be one")
+    at = at[0]
+    if not number:
+        text = (TEXTS / "00.md").read_text(encoding="utf-8").strip()
+        notebook.cells = cells[: at + 1] + marked([new_markdown_cell(text)], 0, "ways") + cells[at + 1 :]
+        return
+    notebook.cells = cells[:at] + exercise_cells(number) + cells[at:] + self_check_cells(number)
 
 
 def starts(cell: nbformat.NotebookNode, heading: str) -> bool:
@@ -130,6 +183,8 @@ def starts(cell: nbformat.NotebookNode, heading: str) -> bool:
 def with_outputs(notebook: nbformat.NotebookNode) -> None:
     """Run the cells written here in a fresh kernel, with an empty table of progress, and count all anew."""
     ours = [cell for cell in notebook.cells if is_ours(cell)]
+    if all(cell.cell_type == "markdown" for cell in ours):
+        return
     with tempfile.TemporaryDirectory() as cache:
         before = os.environ.get("NST_CACHE")
         os.environ["NST_CACHE"] = cache
@@ -155,20 +210,26 @@ def _here() -> dict:
     return {"metadata": {"path": str(FOLDER)}}
 
 
-def write(number: int, folder: Path = FOLDER) -> bool:
-    """Bring one notebook up to date; return whether it changed."""
-    (path,) = folder.glob(f"{number:02}_*.ipynb")
-    notebook = nbformat.read(path, as_version=4)
-    before = nbformat.writes(notebook)
+def written(notebook: nbformat.NotebookNode, number: int) -> nbformat.NotebookNode:
+    """Return a notebook with its exercises, their outputs and, where it was right, the hash of its code."""
+    notebook = copy.deepcopy(notebook)
     # The hash says that outputs belong to the code. Ours are made here; it stays true if it was.
     whole = notebook.metadata.get(run.HASH_KEY) == run.source_hash(notebook)
     place(notebook, number)
     with_outputs(notebook)
     if whole:
         notebook.metadata[run.HASH_KEY] = run.source_hash(notebook)
-    if nbformat.writes(notebook) == before:
+    return notebook
+
+
+def write(number: int, folder: Path = FOLDER) -> bool:
+    """Bring one notebook up to date; return whether it changed."""
+    (path,) = folder.glob(f"{number:02}_*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    now = written(notebook, number)
+    if nbformat.writes(now) == nbformat.writes(notebook):
         return False
-    nbformat.write(notebook, path)
+    nbformat.write(now, path)
     return True
 
 

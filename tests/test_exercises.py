@@ -3,16 +3,22 @@
 import ast
 import copy
 import importlib.util
+import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 
-from helpers.exercises import check
+from helpers.exercises import check, progress
 from helpers.exercises.checks import EXERCISES
 from helpers.exercises.functions import FunctionCheck
+from helpers.exercises.kept import FILE, load, save
 from helpers.exercises.numbers import GuessCheck, MeasureCheck, RubricCheck
+from helpers.exercises.questions import SELF_CHECKS
+from helpers.losses import content_loss, gram_matrix
+from helpers.network import CONVOLUTION_LAYERS, VGG19
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 
@@ -444,3 +450,241 @@ def test_a_rubric_counts_its_points_and_says_what_is_open(name):
 def test_a_name_that_does_not_exist_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'gram matrix'"):
         check("gramm matrix", None)
+
+
+# Self-checks.
+
+
+QUESTIONS = [(n, i, q) for n, found in SELF_CHECKS.items() for i, q in enumerate(found.questions, 1)]
+
+
+def test_each_self_check_has_ten_questions_and_a_reason_for_every_answer():
+    assert sorted(SELF_CHECKS) == sorted(EXERCISES)
+    for found in SELF_CHECKS.values():
+        assert len(found) == 10
+        assert 2 <= sum(not q.choices for q in found.questions) <= 4
+        letters = [q.right for q in found.questions if q.choices]
+        assert len(set(letters)) > 1
+    for number, i, q in QUESTIONS:
+        assert q.right is not None and all(len(why) > 10 for why in q.why.values()), (number, i)
+        assert not q.choices or (len(q.choices) == 3 and set(q.choices) == set(q.why))
+        assert q.choices or q.text.endswith("(a number)")
+
+
+def test_the_numbers_of_the_self_checks_are_computed():
+    row = {row.name: row for row in VGG19().describe(224, 224)}
+    maps = torch.tensor([[[1.0, 2.0], [0.0, 3.0]]])
+    F, P = torch.tensor([[2.0, 2.0, 2.0, 5.0]]), torch.tensor([[0.0, 0.0, 0.0, 5.0]])
+    G = gram_matrix(2 * maps) / gram_matrix(maps)
+    computed = {
+        (1, 2): len(CONVOLUTION_LAYERS),
+        (1, 4): row["conv2_1"].receptive_field,
+        (1, 8): row["conv5_1"].height,
+        (2, 2): content_loss(F, P).item(),
+        (2, 6): row["conv4_1"].channels / row["conv4_1"].stride ** 2,
+        (3, 2): gram_matrix(maps)[0, 0, 1].item(),
+        (3, 4): row["conv4_1"].channels,
+        (3, 7): G[0, 0, 0].item() ** 2,
+        (4, 2): 1,
+        (4, 4): 1 / 5,
+        (4, 8): 2 * 2,
+    }
+    assert {(n, i): q.right for n, i, q in QUESTIONS if not q.choices} | {(3, 4): 512} == computed | {
+        (3, 4): 512
+    }
+
+
+def test_right_answers_score_and_wrong_ones_are_told_why():
+    questions = SELF_CHECKS[3].questions
+    everything = {i: q.right for i, q in enumerate(questions, 1)}
+    verdict = check("self-check 3", everything)
+    assert verdict and verdict.words == "10 of 10 right."
+    for i, q in enumerate(questions, 1):
+        for letter in q.choices:
+            if letter != q.right:
+                verdict = check("self-check 3", everything | {i: letter})
+                assert verdict.words == f"9 of 10 right.\n{i}. {letter}: {q.why[letter]}"
+    verdict = check("self-check 3", {1: "B", 2: 7, 4: "x", 5: "z", 6: None})
+    assert not verdict and verdict.words.startswith("1 of 10 right.\n2. 7 is not right.")
+    assert "'x' is no number" in verdict.words and "'z' is no choice" in verdict.words
+    assert "Not answered: 3, 6, 7" in verdict.words
+    assert check("self-check 3", {}).words.startswith("Not written yet")
+    assert check("self-check 3", {11: "a"}).words.startswith("Not yet: give a dict")
+    assert repr(verdict) == str(verdict) != "" and "Scored(" not in repr(verdict)
+
+
+# Progress.
+
+
+def test_what_passes_is_kept_and_shown(own_progress):
+    assert "0 of 24 exercises done" in repr(progress())
+    assert not check("gram matrix", lambda F: None) and not (own_progress / FILE).exists()
+    check("gram matrix", gram)
+    check("self-check 3", {1: "b", 2: 6})
+    check("self-check 3", {1: "b"})  # the best result stays
+    shown = repr(progress(3))
+    assert "✓ gram matrix, 20" in shown and "self-check 3: 2 of 10" in shown and "1 of 6" in shown
+    assert sorted(path.name for path in own_progress.iterdir()) == [FILE]
+    with pytest.raises(ValueError, match="notebook 9 has no exercises"):
+        progress(9)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff\xfe"])
+def test_a_damaged_file_is_put_aside_and_said_so(own_progress, damage):
+    for number in (1, 2):
+        (own_progress / FILE).write_bytes(damage)
+        words = check("gram matrix", gram).words
+        aside = own_progress / f"exercises.damaged-{number}.json"
+        assert words.startswith("Right: ") and aside.name in words and aside.read_bytes() == damage
+        assert list(load()[0]) == ["gram matrix"]
+
+
+def test_a_table_that_was_written_meanwhile_is_not_lost(own_progress):
+    save("gram matrix")
+    kept = json.loads((own_progress / FILE).read_text(encoding="utf-8"))
+    (own_progress / FILE).write_text(json.dumps(kept | {"psnr": {"score": 1}}), encoding="utf-8")
+    save("pooling")
+    assert list(load()[0]) == ["gram matrix", "psnr", "pooling"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_and_the_verdict_stays(own_progress, monkeypatch):
+    (own_progress / "file").write_text("")
+    monkeypatch.setenv("NST_CACHE", str(own_progress / "file" / "folder"))
+    verdict = check("gram matrix", gram)
+    assert verdict and "could not be kept" in verdict.words
+
+
+def test_writing_is_whole_or_not_at_all(own_progress, monkeypatch):
+    save("gram matrix")
+    before = (own_progress / FILE).read_bytes()
+
+    def half(self, text, **options):
+        self.write_bytes(text.encode()[:5])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    assert "no space left" in save("psnr")
+    assert [path.name for path in own_progress.iterdir()] == [FILE]
+    assert (own_progress / FILE).read_bytes() == before
+
+
+# The script that writes all this into the notebooks.
+
+
+@pytest.fixture(scope="module")
+def written():
+    """Notebooks 0 to 4 with the exercises in them."""
+    found = {}
+    for number in (0, *EXERCISES):
+        (path,) = FOLDER.glob(f"{number:02}_*.ipynb")
+        found[number] = exercises.written(nbformat.read(path, as_version=4), number)
+    return found
+
+
+def test_writing_again_changes_nothing(written):
+    for number, notebook in written.items():
+        nbformat.validate(notebook)
+        exercises.place(again := copy.deepcopy(notebook), number)
+        assert [(c.id, c.source) for c in again.cells] == [(c.id, c.source) for c in notebook.cells]
+    assert nbformat.writes(exercises.written(written[3], 3)) == nbformat.writes(written[3])
+
+
+def test_the_cells_of_the_lesson_stay_as_they_are(written):
+    for number, notebook in written.items():
+        (path,) = FOLDER.glob(f"{number:02}_*.ipynb")
+        before = [c for c in nbformat.read(path, as_version=4).cells if not exercises.is_ours(c)]
+        after = [c for c in notebook.cells if not exercises.is_ours(c)]
+        assert [(c.id, c.source) for c in before] == [(c.id, c.source) for c in after]
+        texts = [o.get("text") for c in before for o in c.get("outputs", [])]
+        assert texts == [o.get("text") for c in after for o in c.get("outputs", [])]
+
+
+def test_every_cell_of_an_exercise_runs_alone_and_says_that_nothing_is_written(written):
+    for number in EXERCISES:
+        ours = [c for c in written[number].cells if exercises.is_ours(c) and c.cell_type == "code"]
+        assert len(ours) == 9
+        for cell in ours:
+            assert cell.source.count("\n") < 25
+            assert not [o for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
+        said = [o.data["text/plain"] for c in ours for o in c.outputs if "data" in o]
+        assert sum(words.startswith(("Not written yet: ", "Not yet: as given")) for words in said) == 7
+        assert f"0 of {len(EXERCISES[number])} exercises done" in said[-1]
+
+
+def bound(code):
+    """Return the names that code binds at its top level, without what it imports."""
+    names = set()
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    return names
+
+
+def test_no_exercise_binds_a_name_that_the_lesson_uses(written):
+    for number, (_, found) in TEXTS.items():
+        lesson = [c for c in written[number].cells if c.cell_type == "code" and not exercises.is_ours(c)]
+        used = {n.id for c in lesson for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.Name)}
+        for e in found:
+            assert not (bound(e.stub) | bound(e.code) | {"answers"}) & used, e.name
+
+
+def test_hints_solutions_and_answers_are_folded(written):
+    for number, (_, found) in TEXTS.items():
+        text = [c.source for c in written[number].cells if exercises.is_ours(c)]
+        shown = "\n".join(re.sub(r"<details>.*?</details>", "", t, flags=re.DOTALL) for t in text)
+        assert sum(t.count("<details>") for t in text) == 2 * len(found) + 1
+        for q in SELF_CHECKS[number].questions:
+            assert not [why for why in q.why.values() if why in shown]
+        for e in found:
+            assert e.hint not in shown
+
+
+def test_every_number_in_the_texts_is_listed_or_computed():
+    facts = prose.facts_of("exercises")
+    texts = []
+    for number in (0, *EXERCISES):
+        text = (exercises.TEXTS / f"{number:02}.md").read_text(encoding="utf-8")
+        text = re.sub(r"^[●○]{3} · \d+ minutes", "", text, flags=re.MULTILINE)
+        texts.append(re.sub(r"^- \*\*\d\.\*\*", "-", text, flags=re.MULTILINE))
+    held = [prose.squeezed(prose.spoken(words)) for words in facts]
+    loose = prose.unheld(map(prose.spoken, texts), held)
+    assert not loose, "\n".join(loose)
+    everything = prose.squeezed(" ".join(texts))
+    assert not [words for words in facts if words not in everything]
+
+
+def minutes(label):
+    number, place = map(int, label.split("."))
+    return int(re.search(r"· (\d+) minutes", TEXTS[number][1][place - 1].task)[1])
+
+
+def test_the_minutes_of_the_ways_add_up():
+    text = (exercises.TEXTS / "00.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1:-1] for row in text.splitlines() if row.startswith("| ")][2:]
+    assert len(rows) == 7
+    for way, read, do, total, _ in rows:
+        reading = sum(map(int, re.findall(r"\((\d+)\)", read)))
+        labels = re.findall(r"\d\.\d", do.split(" or ")[0])
+        own = sum(map(minutes, labels)) + 10 * do.count("self-check")
+        assert int(total) == reading + own, way
+    assert minutes("1.6") == minutes("2.6")
+
+
+def test_the_ways_say_how_long_each_notebook_takes():
+    text = (exercises.TEXTS / "00.md").read_text(encoding="utf-8")
+    afternoon = re.search(r"\| an afternoon \|(.*?)\|", text)[1]
+    for number, said in re.findall(r"(\d) \((\d+)\)", afternoon):
+        (path,) = FOLDER.glob(f"0{number}_*.ipynb")
+        real = re.search(r"(\d+) minutes to read", path.read_text(encoding="utf-8"))[1]
+        assert said == real, f"notebook {number} takes {real} minutes now: change notebooks/exercises/00.md"
+
+
+def test_what_the_texts_say_of_measured_numbers_is_so():
+    assert 22 < CHECKS["half as bright"].truth() < 28, "About a fourth part"
+    assert CHECKS["rank"].truth() == 8 * 6
+    assert CHECKS["active numbers"].truth() < 3 / 5
+    assert (
+        3.0 < CHECKS["growth of the gradient ratio"].truth() < 4.3
+    )  # the values of the notebook's three pairs

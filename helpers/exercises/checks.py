@@ -5,6 +5,7 @@ from typing import Any
 
 from helpers.exercises import content, layers, style, transfer
 from helpers.exercises.kept import save
+from helpers.exercises.questions import SELF_CHECKS, Scored
 from helpers.exercises.verdict import Verdict
 
 #: Notebook → name of the exercise → its check.
@@ -14,7 +15,6 @@ EXERCISES = {
     3: style.EXERCISES,
     4: transfer.EXERCISES,
 }
-SELF_CHECKS = {}
 
 
 def names() -> list[str]:
@@ -41,6 +41,7 @@ def check(name: str, answer: Any) -> Verdict:
         meant = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(checks)}"
         raise ValueError(f"no exercise {name!r}; {meant}")
     verdict = checks[name](answer)
-    if verdict.passed and (note := save(name, getattr(verdict, "score", 1.0))):
-        return Verdict(True, f"{verdict.words}\n{note}")
+    score = verdict.score if isinstance(verdict, Scored) else int(verdict.passed)
+    if score and (note := save(name, score)):
+        return Verdict(verdict.passed, f"{verdict.words}\n{note}")
     return verdict

@@ -1,7 +1,8 @@
 """The table of one's own progress."""
 
-from helpers.exercises.checks import EXERCISES, SELF_CHECKS
+from helpers.exercises.checks import EXERCISES
 from helpers.exercises.kept import load
+from helpers.exercises.questions import SELF_CHECKS
 
 
 class Table:
