@@ -107,7 +107,7 @@ def exercise_cells(number: int) -> list[nbformat.NotebookNode]:
 
 def asked(number: int, question: Question) -> str:
     """Return a question with its choices as Markdown."""
-    choices = [f"   - **{letter}** {text}" for letter, text in question.choices.items()]
+    choices = [f"    - **{letter}** {text}" for letter, text in question.choices.items()]
     return "\n".join([f"{number}. {question.text}", *choices])
 
 
@@ -116,7 +116,7 @@ def answered(number: int, question: Question) -> str:
     if not question.choices:
         return f"{number}. **{question.right:g}.** {question.why['']}"
     lines = [f"{number}. **{question.right}.** {question.why[question.right]}"]
-    lines += [f"   - Not {c}: {why}" for c, why in question.why.items() if c != question.right]
+    lines += [f"    - Not {c}: {why}" for c, why in question.why.items() if c != question.right]
     return "\n".join(lines)
 
 

@@ -96,6 +96,154 @@ def test_the_solution_passes(name, capsys):
     assert not capsys.readouterr().err
 
 
+#: Other right ways, as people with other habits write them.
+OTHER_WAYS = {
+    "preprocessing backwards": [
+        """def f(y):
+    mean = torch.tensor([103.939, 116.779, 123.68])
+    return torch.stack([(y[:, c] + mean[c]) / 255 for c in (2, 1, 0)], dim=1)""",
+    ],
+    "average pooling": [
+        """def f(F):
+    B, N, H, W = F.shape
+    F = F[..., : H - H % 2, : W - W % 2]
+    return F.reshape(B, N, H // 2, 2, W // 2, 2).mean((3, 5))""",
+        """def f(F):
+    return F.unfold(2, 2, 2).unfold(3, 2, 2).mean((-2, -1))""",
+    ],
+    "receptive field": [
+        """def f(steps):
+    field = 1
+    for kernel, stride in reversed(steps):  # from the last layer back to the picture
+        field = (field - 1) * stride + kernel
+    return field""",
+    ],
+    "features by name": [
+        """def f(layers, x, wanted):
+    names = list(layers)
+    kept = {}
+    for name in names[: max(map(names.index, wanted)) + 1]:
+        x = layers[name](x)
+        if "conv" in name:
+            x = x.clamp(min=0)
+        kept[name] = x
+    return {name: kept[name] for name in wanted}""",
+    ],
+    "kept before the relu": [
+        """def f(x, filters):
+    kept = []
+    for w in filters:
+        x = torch.conv2d(x, w, padding=1)
+        kept.append(x.clone())
+        x = x.relu_()
+    return kept, x""",
+    ],
+    "psnr": [
+        """import math
+
+def f(x, p):
+    return -10 * math.log10(torch.nn.functional.mse_loss(x, p).item())""",
+    ],
+    "content gradient": [
+        """def f(z, P):
+    F = torch.relu(z)
+    return torch.where(z > 0, F - P, torch.zeros_like(z))""",
+    ],
+    "pooling": [
+        """def f(x, blocks, pooling="average"):
+    pool = {"average": torch.nn.AvgPool2d(2), "max": torch.nn.MaxPool2d(2)}[pooling]
+    for weights in blocks:
+        for w in weights:
+            x = torch.conv2d(x, w, padding=1).relu()
+        x = pool(x)
+    return x""",
+    ],
+    "gram matrix": [
+        """def f(F):
+    return torch.einsum("bihw,bjhw->bij", F, F)""",
+        """def f(F):
+    B, N, H, W = F.shape
+    G = torch.zeros(B, N, N, dtype=F.dtype)
+    for i in range(N):
+        for j in range(N):
+            G[:, i, j] = (F[:, i] * F[:, j]).sum((1, 2))
+    return G""",
+    ],
+    "layer style loss": [
+        """def f(G, A, M_x, M_a):
+    return ((G / M_x - A / M_a) ** 2).mean((1, 2)) / 4""",
+    ],
+    "style gradient": [
+        """def f(z, A):  # by autograd, which the text does not want, but the numbers are right
+    z = z.detach().requires_grad_()
+    F = z.relu().flatten(2)
+    N, M = F.shape[1:]
+    E = ((F @ F.mT - A) ** 2).sum() / (4 * N**2 * M**2)
+    return torch.autograd.grad(E, z)[0]""",
+        """def f(z, A):
+    F = torch.relu(z)
+    N, M = z.shape[1], z.shape[2] * z.shape[3]
+    G = torch.einsum("bihw,bjhw->bij", F, F)
+    return torch.einsum("bij,bjhw->bihw", G - A, F) / (N * M) ** 2 * (F > 0)""",
+    ],
+    "batch of gram matrices": [
+        """def f(F):
+    return torch.stack([picture.flatten(1) @ picture.flatten(1).T / picture.numel() for picture in F])""",
+    ],
+    "gradient descent": [
+        """def f(loss, x, evaluations, rate):
+    x = x.clone().requires_grad_()
+    optimiser = torch.optim.SGD([x], lr=rate)
+    best, losses = None, []
+    for _ in range(evaluations):
+        optimiser.zero_grad()
+        value = loss(x)
+        value.backward()
+        if not losses or value < min(losses):
+            best = x.detach().clone()
+        losses.append(value.detach())
+        optimiser.step()
+    return best, losses""",
+    ],
+    "masked gram matrix": [
+        """def f(F, mask):
+    weighted = F * mask.sqrt()
+    return torch.einsum("bihw,bjhw->bij", weighted, weighted) / mask.sum()""",
+    ],
+    "bounded descent": [
+        """def f(loss, x, evaluations, rate):
+    x = x.clone().requires_grad_()
+    for _ in range(evaluations):
+        x.grad = None
+        loss(x).backward()
+        with torch.no_grad():
+            x -= rate * x.grad
+            x.clamp_(0, 1)
+    return x""",
+    ],
+    "layer by name": [
+        """def f(layers, x, wanted):
+    names = list(layers)
+    for name in names[: names.index(wanted) + 1]:
+        x = layers[name](x)
+        x = torch.relu(x) if name[:4] == "conv" else x
+    return x""",
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "code"), [(n, code) for n, codes in OTHER_WAYS.items() for code in codes])
+def test_another_right_way_passes(name, code):
+    space = {"torch": torch}
+    exec(code, space)
+    verdict = check(name, space["f"])
+    assert verdict, verdict.words
+
+
+def test_every_function_has_another_way():
+    assert list(OTHER_WAYS) == FUNCTIONS
+
+
 @pytest.mark.parametrize("name", [n for n in ALL if n not in BUGS])
 def test_a_stub_is_told_to_be_one(name):
     verdict = check(name, done(ALL[name].stub, name))
@@ -447,6 +595,24 @@ def test_a_rubric_counts_its_points_and_says_what_is_open(name):
         assert len(words & set(re.findall(r"\w{4,}", text))) >= len(words) / 2
 
 
+STRANGE = ["words", object(), [], {}, (), 1j, 7, float("nan"), range(3), torch.tensor(True), torch.ones(0)]
+STRANGE += [torch.full((1, 3, 4, 6), torch.nan), torch.ones(1, 3, 3).numpy(), [None], {"conv1_1": None}]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_whatever_comes_back_the_check_answers_in_words(name):
+    for value in STRANGE:
+        answer = (lambda *given, value=value: value) if name in FUNCTIONS else value
+        verdict = check(name, answer)
+        assert verdict.words.startswith(("Not ", "Your guess", "0 of")), (value, verdict.words)
+
+
+def test_an_array_or_a_number_that_cuts_the_graph_is_told():
+    assert "a tensor is asked for" in check("gram matrix", lambda F: gram(F).numpy()).words
+    words = check("gram matrix", lambda F: torch.from_numpy(gram(F).numpy())).words
+    assert "no gradient flows" in words
+
+
 def test_a_name_that_does_not_exist_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'gram matrix'"):
         check("gramm matrix", None)
@@ -587,6 +753,16 @@ def test_writing_again_changes_nothing(written):
         exercises.place(again := copy.deepcopy(notebook), number)
         assert [(c.id, c.source) for c in again.cells] == [(c.id, c.source) for c in notebook.cells]
     assert nbformat.writes(exercises.written(written[3], 3)) == nbformat.writes(written[3])
+
+
+@pytest.mark.parametrize("number", [0, *EXERCISES])
+def test_the_stored_exercises_are_what_the_script_would_write(number, written):
+    (path,) = FOLDER.glob(f"{number:02}_*.ipynb")
+    stored = nbformat.read(path, as_version=4)
+    if not any(map(exercises.is_ours, stored.cells)):
+        pytest.skip("not in the notebook yet: python notebooks/exercises.py")
+    message = "run: python notebooks/exercises.py"
+    assert [c.source for c in stored.cells] == [c.source for c in written[number].cells], message
 
 
 def test_the_cells_of_the_lesson_stay_as_they_are(written):

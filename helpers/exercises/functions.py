@@ -10,6 +10,7 @@ import linecache
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import torch
@@ -127,7 +128,10 @@ class FunctionCheck:
         gradients = []
         for compute in (function, self.reference):
             x = first.clone().requires_grad_()
-            result = compute(x, *others)
+            try:
+                result = compute(x, *others)
+            except Exception:  # such as .numpy(), which a tensor with a gradient refuses
+                return False
             if not result.requires_grad:
                 return False
             gradients += torch.autograd.grad(result.square().sum(), x)
@@ -163,6 +167,8 @@ def agree(mine: Any, theirs: Any) -> bool:
             and all(agree(a, b) for a, b in zip(mine, theirs, strict=True))
         )
     if theirs is None or isinstance(mine, dict | list | tuple):
+        return False
+    if isinstance(theirs, torch.Tensor) and theirs.ndim and not isinstance(mine, torch.Tensor):
         return False
     try:
         mine, theirs = (torch.as_tensor(value, dtype=torch.float64).detach() for value in (mine, theirs))
@@ -223,22 +229,28 @@ def _parts(value: Any) -> list:
 
 def _other_kind(mine: Any, theirs: Any) -> str:
     """Return how the structure or a shape differs, or nothing."""
+    given = type(mine).__name__
     if isinstance(theirs, dict):
         if not isinstance(mine, dict):
-            return f"a {type(mine).__name__} comes back, and a dict is asked for"
+            return f"a {given} comes back, and a dict is asked for"
         if set(mine) != set(theirs):
             return f"the dict has {list(mine)}, and {list(theirs)} is asked for"
-    if isinstance(theirs, list | tuple) and not (isinstance(mine, list | tuple) and len(mine) == len(theirs)):
-        return f"{len(theirs)} results are asked for, and {len(_parts(mine))} come back"
-    for one, other in zip(_parts(mine), _parts(theirs), strict=False):
-        if isinstance(other, torch.Tensor) and not isinstance(one, torch.Tensor):
-            return f"a {type(one).__name__} comes back, and a tensor is asked for"
-        if isinstance(other, torch.Tensor) and one.shape != other.shape:
-            return f"the result has shape {tuple(one.shape)}, and it must be {tuple(other.shape)}"
-        if not isinstance(other, torch.Tensor) and not isinstance(one, int | float | torch.Tensor):
-            return f"a {type(one).__name__} comes back, and a number is asked for"
-        if not isinstance(other, torch.Tensor) and isinstance(one, torch.Tensor) and one.numel() != 1:
-            return f"{one.numel()} numbers come back, and one is asked for"
+        return next(filter(None, (_other_kind(mine[name], theirs[name]) for name in theirs)), "")
+    if isinstance(theirs, list | tuple):
+        if not isinstance(mine, list | tuple):
+            return f"{len(theirs)} results are asked for, and a {given} comes back"
+        if len(mine) != len(theirs):
+            return f"{len(theirs)} results are asked for, and {len(mine)} come back"
+        return next(filter(None, map(_other_kind, mine, theirs)), "")
+    if isinstance(theirs, torch.Tensor) and theirs.ndim:
+        if not isinstance(mine, torch.Tensor):
+            return f"a {given} comes back, and a tensor is asked for"
+        if mine.shape != theirs.shape:
+            return f"the result has shape {tuple(mine.shape)}, and it must be {tuple(theirs.shape)}"
+    elif not isinstance(mine, int | float | torch.Tensor):
+        return f"a {given} comes back, and a number is asked for"
+    elif isinstance(mine, torch.Tensor) and mine.ndim:
+        return f"a tensor of shape {tuple(mine.shape)} comes back, and one number is asked for"
     return ""
 
 
@@ -251,7 +263,7 @@ def _factor(cases: list[Case], results: list, references: list) -> str:
         mine, theirs = (torch.as_tensor(v, dtype=torch.float64).detach() for v in (mine, theirs))
         weight = (theirs * theirs).sum()
         factors.append(((mine * theirs).sum() / weight).item() if weight else 0.0)
-        if not factors[-1] or not agree(mine, theirs * factors[-1]):
+        if not factors[-1] or not isfinite(factors[-1]) or not agree(mine, theirs * factors[-1]):
             return ""
     names = {letter for case in cases for letter in case.sizes}
     for name in sorted(names):

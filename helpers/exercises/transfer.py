@@ -64,7 +64,9 @@ DESCENT = FunctionCheck(
     cases=_valley_cases,
     mistakes=(
         Mistake(
-            "the last picture comes back. When the loss rises again, that is not the best one.",
+            "the last picture comes back. When the loss rises again, that is not the best one. If "
+            "you kept x and "
+            "then changed it in place, keep a copy.",
             _descended(best="last"),
         ),
         Mistake(
