@@ -695,7 +695,7 @@ def test_what_passes_is_kept_and_shown(own_progress):
         progress(9)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"a": 1}', b'{"a": {"score": "1"}}', b"\xff\xfe"])
 def test_a_damaged_file_is_put_aside_and_said_so(own_progress, damage):
     for number in (1, 2):
         (own_progress / FILE).write_bytes(damage)
@@ -703,6 +703,17 @@ def test_a_damaged_file_is_put_aside_and_said_so(own_progress, damage):
         aside = own_progress / f"exercises.damaged-{number}.json"
         assert words.startswith("Right: ") and aside.name in words and aside.read_bytes() == damage
         assert list(load()[0]) == ["gram matrix"]
+
+
+def test_a_damaged_file_that_cannot_be_put_aside_is_left_alone(own_progress, monkeypatch):
+    def refuse(self, target):
+        raise PermissionError("read-only")
+
+    (own_progress / FILE).write_bytes(b"{")
+    monkeypatch.setattr(Path, "rename", refuse)
+    words = check("gram matrix", gram).words
+    assert words.startswith("Right: ") and "read-only" in words.replace("\n", " ")
+    assert (own_progress / FILE).read_bytes() == b"{" and "Nothing was changed" in repr(progress(3))
 
 
 def test_a_table_that_was_written_meanwhile_is_not_lost(own_progress):

@@ -17,21 +17,29 @@ def load() -> tuple[dict[str, dict], str]:
     path = cache_folder() / FILE
     try:
         reached = json.loads(path.read_text(encoding="utf-8"))
-        if not (isinstance(reached, dict) and all(isinstance(v, dict) for v in reached.values())):
+        if not _is_table(reached):
             raise ValueError("it holds no table of exercises")
         return reached, ""
     except FileNotFoundError:
         return {}, ""
-    except ValueError as error:  # of JSON and of UTF-8 too
-        aside = _free_name(path)
-        path.rename(aside)
-        return {}, (
-            f"{path.name} could not be read ({error}). It now lies beside it as {aside.name}, "
-            f"unchanged, and a "
-            f"new table begins. To go back, mend it and give it its old name, in {path.parent}."
-        )
     except OSError as error:
         return {}, f"{path} could not be read ({error}). Nothing was changed."
+    except ValueError as error:  # of JSON and of UTF-8 too
+        aside, why = _free_name(path), error
+    try:
+        path.rename(aside)
+    except OSError as error:
+        return {}, f"{path} could not be read ({why}), nor put aside ({error}). Nothing was changed."
+    return {}, (
+        f"{path.name} could not be read ({why}). It now lies beside it as {aside.name}, unchanged, and a "
+        f"new table begins. To go back, mend it and give it its old name, in {path.parent}."
+    )
+
+
+def _is_table(reached: object) -> bool:
+    return isinstance(reached, dict) and all(
+        isinstance(entry, dict) and isinstance(entry.get("score"), int | float) for entry in reached.values()
+    )
 
 
 def _free_name(path: Path) -> Path:
