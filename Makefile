@@ -36,6 +36,8 @@ slow: .venv/.installed ## run the tests that take minutes each, about 25 in all
 
 notebooks: .venv/.installed ## run changed notebooks at full quality and store outputs (ALL=1: every one)
 	$(BIN)/python notebooks/run.py $(if $(ALL),--all)
+	@# Their own cells once more, with an empty table of progress instead of that of whoever runs this.
+	$(BIN)/python notebooks/exercises.py
 
 studies: .venv/.installed ## make the stored results again that lessons and answers load (three quarters of an hour on one core)
 	for study in notebooks/studies/*.py; do $(BIN)/python $$study || exit 1; done
