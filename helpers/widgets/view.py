@@ -48,7 +48,7 @@ def source(name: str) -> str:
     return (JS / "shared.js").read_text(encoding="utf-8") + (JS / f"{name}.js").read_text(encoding="utf-8")
 
 
-def picture_url(image: torch.Tensor, width: int | None = None, quality: int = 80) -> str:
+def picture_url(image: torch.Tensor, width: int | None = None, quality: int = 66) -> str:
     """Return a picture, (1, 3, H, W), as the address of a JPEG that is inside it."""
     picture, buffer = to_pil(image), io.BytesIO()
     if width and width != picture.width:

@@ -20,7 +20,7 @@ export default {
       select.addEventListener("change", update);
       return select;
     };
-    const left = choose(0, "left picture"), right = choose(Math.min(1, pictures.length - 1), "right picture");
+    const left = choose(0, "left picture"), right = choose(pictures.length - 1, "right picture");
     function update() {
       const [a, b] = [pictures[left.value], pictures[right.value]];
       above.src = a.url; above.alt = a.label; below.src = b.url; below.alt = b.label;
