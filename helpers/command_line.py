@@ -4,6 +4,7 @@ What only the last two need is imported where they begin: matplotlib alone takes
 """
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from helpers.losses import PRESETS
 from helpers.network import STYLE_LAYERS, VGG19, best_device
 from helpers.record import make_record
 from helpers.synthesis import Run
-from helpers.system.files import whole_file
+from helpers.system.files import at_home, check_file, whole_file
 from helpers.system.interrupts import Watch
 
 EPILOG = f"""Pictures are files, or names of the series' own: {", ".join(picture_names())}."""
@@ -59,7 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     picture = argparse.ArgumentParser(add_help=False)
     picture.add_argument("-o", "--output", required=True, help="the picture to write, .png, .jpg or .webp")
-    picture.add_argument("--json", metavar="FILE", help="also write how the picture was made as JSON")
+    picture.add_argument(
+        "--json", metavar="FILE", help="also write how the picture was made as JSON; - is standard output"
+    )
     picture.add_argument("--checkpoint", metavar="FILE", help="save the run here while it goes on")
     picture.add_argument(
         "--every",
@@ -118,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     figure.add_argument(
         "--styles",
         "--style",
-        type=lambda text: tuple(text.split(",")),
+        type=pictures_in,
         metavar="A1,A2,...",
         help="artworks; Figures 1 and 3 take the first (default: starry_night, for Figure 2 all)",
     )
@@ -172,13 +175,11 @@ def run(arguments: argparse.Namespace, watch: Watch) -> int:
         return run_figure(arguments, watch)
     if arguments.command == "paper-images":
         return run_paper_images()
-    output = check_output(arguments.output)
-    if arguments.json and not Path(arguments.json).resolve().parent.is_dir():
-        raise FileNotFoundError(f"cannot write {arguments.json!r}: its folder is missing")
     preset = PRESETS[arguments.preset]
     content, style = getattr(arguments, "content", None), getattr(arguments, "style", None)
-    p = load_image(content, arguments.size) if content else None
-    a = load_image(style, arguments.size) if style else None
+    output, record_file = check_files(arguments, content, style)
+    p = load_image(content, arguments.size) if content is not None else None
+    a = load_image(style, arguments.size) if style is not None else None
     alpha, beta = getattr(arguments, "alpha", None), getattr(arguments, "beta", None)
     network = VGG19(arguments.weights, arguments.pooling, preset.normalised).to(best_device())
 
@@ -199,15 +200,50 @@ def run(arguments: argparse.Namespace, watch: Watch) -> int:
         every=arguments.every,
         resume=arguments.resume,
     )
-    result = run.to_the_end(progress=sys.stderr.isatty())
-    names = {key: Path(picture_path(source)).name for key, source in (("p", content), ("a", style)) if source}
+    result = run.to_the_end(progress=bool(sys.stderr and sys.stderr.isatty()))
+    sources = {"p": content, "a": style}
+    names = {key: picture_path(source).name for key, source in sources.items() if source is not None}
     record = make_record(result, network, command=arguments.command, preset=preset.name, **names)
     save_image(result.image, output, record)
-    if arguments.json:
-        with whole_file(Path(arguments.json)) as part:
-            part.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    print(f"{output}: {result}")
+    text = json.dumps(record, indent=2, allow_nan=False)
+    if record_file:
+        with whole_file(record_file) as part:
+            part.write_text(text + "\n", encoding="utf-8")
+    elif arguments.json:
+        print(text)
+    print(f"{output}: {result}", file=sys.stderr if arguments.json == "-" else sys.stdout)
     return watch.exit_code or (1 if result.stopped == "diverged" else 0)
+
+
+def check_files(arguments, content, style) -> tuple[Path, Path | None]:
+    """Return the files of the picture and of its record, None for none or for standard output.
+
+    Raises:
+        ValueError, OSError: If one cannot be written, or is a file that is needed otherwise.
+    """
+    sources = {"CONTENT": content, "STYLE": style}
+    taken = {name: picture_path(source) for name, source in sources.items() if source is not None}
+    output = check_output(arguments.output)
+    files = {"-o": output}
+    if arguments.json not in (None, "-"):
+        files["--json"] = at_home(arguments.json)
+    if arguments.checkpoint is not None:
+        files["--checkpoint"] = at_home(arguments.checkpoint)
+    for kind, file in files.items():
+        check_file(file, kind, taken)
+        taken[kind] = file
+    return output, files.get("--json")
+
+
+def pictures_in(text: str) -> tuple[str, ...]:
+    """Return the pictures of a list with commas between them; a file's own name may have commas too."""
+    parts, found = text.split(","), []
+    while parts:
+        lengths = [n for n in range(len(parts), 1, -1) if at_home(",".join(parts[:n])).is_file()]
+        length = lengths[0] if lengths else 1
+        found.append(",".join(parts[:length]))
+        parts = parts[length:]
+    return tuple(found)
 
 
 def run_figure(arguments: argparse.Namespace, watch: Watch) -> int:
@@ -281,6 +317,12 @@ def main(argv: list[str] | None = None, watch: Watch | None = None) -> int:
         argv: Arguments; by default those of the process.
         watch: Already listening to signals, if any is.
     """
+    # A stream that is closed is None, and what is printed to None goes to the other one.
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        # A console that lacks a letter, such as α or one of a file's name, gets its number instead.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return run(build_parser().parse_args(argv), watch or Watch())
     except (ValueError, OSError, ImportError) as error:

@@ -71,6 +71,8 @@ class Settings:
             raise ValueError(f"evaluations is {self.evaluations!r}; it must be a whole number of at least 1")
         object.__setattr__(self, "evaluations", quick_evaluations(self.evaluations))
         object.__setattr__(self, "frames", frozenset(self.frames))
+        if not isinstance(self.seed, int) or not -(2**63) <= self.seed < 2**64:
+            raise ValueError(f"seed is {self.seed!r}; it must be a whole number from -2^63 to 2^64 - 1")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}; choose from {OPTIMISERS}")
         if not 0 < self.learning_rate < float("inf"):

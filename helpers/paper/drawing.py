@@ -98,7 +98,8 @@ class _Shown:
     def names(self) -> list[str]:
         """Names of the photograph and of the artwork, for reading."""
         sources = (self.panel.content, self.panel.style)
-        return [Path(source).stem.replace("_", " ") if source else "" for source in sources]
+        names = [Path(source).stem.replace("_", " ") if source else "" for source in sources]
+        return [name.replace("$", r"\$") for name in names]  # to matplotlib, $ begins mathematics
 
 
 def _draw_figure_1(shown: Sequence[_Shown]) -> tuple[Figure, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from helpers.system.files import whole_file
+from helpers.system.files import at_home, whole_file
 
 #: Modules of which a change may change pictures, beside those of the engine.
 DECIDING_MODULES = (
@@ -70,7 +70,7 @@ class Checkpoint:
             raise ValueError(f"every is {every!r}; it must be a number of seconds")
         if path is None and resume:
             raise ValueError("resume without a checkpoint to resume from; name its file")
-        self.path = None if path is None else Path(path).expanduser()
+        self.path = None if path is None else at_home(path)
         self.every, self.identity, self.saved_at = every, run_identity, time.monotonic()
         if self.path is None or resume:
             return
