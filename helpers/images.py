@@ -26,6 +26,9 @@ INITS = ("noise", "content", "style")
 #: The entry of a PNG's text fields that holds how the picture was made.
 RECORD_KEY = "neural style record"
 
+#: The EXIF tag ImageDescription.
+DESCRIPTION = 0x010E
+
 
 def picture_names(kind: str | None = None) -> list[str]:
     """Return the names of the series' own pictures.
@@ -141,7 +144,7 @@ def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None
     Args:
         image: (1, 3, H, W), RGB; values outside [0, 1] are clipped.
         path: Ends in .png, .jpg, .jpeg or .webp, in a folder that exists.
-        record: How the picture was made; kept in the text fields of a PNG.
+        record: How the picture was made; kept in a PNG's text, or in the description (EXIF) of the others.
 
     Returns:
         The path.
@@ -153,6 +156,9 @@ def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None
     path = check_output(path)
     picture = to_pil(image)
     options = {"quality": 92, "icc_profile": made_profile()}
+    if record is not None:
+        options["exif"] = Image.Exif()
+        options["exif"][DESCRIPTION] = f"{RECORD_KEY}: {json.dumps(record)}"
     if path.suffix.lower() == ".png":
         text = PngImagePlugin.PngInfo()
         text.add(b"sRGB", b"\x01")  # relative colorimetric
@@ -179,16 +185,27 @@ def check_output(path: str | Path) -> Path:
 
 
 def read_record(path: str | Path) -> dict:
-    """Return how a PNG was made, as stored in it by ``save_image``.
+    """Return how a picture was made, as stored in it by ``save_image``.
+
+    It is data that anybody may have written: nothing in it is run, and a reader checks each value.
 
     Raises:
-        ValueError: If the picture carries no record.
+        FileNotFoundError: If there is no such picture.
+        ValueError: If the file is no picture, or carries no record or a damaged one.
     """
-    with Image.open(picture_path(path)) as picture:
-        text = getattr(picture, "text", {})
-    if RECORD_KEY not in text:
+    file = picture_path(path)
+    try:
+        with Image.open(file) as picture:
+            description = str(picture.getexif().get(DESCRIPTION, ""))
+            text = getattr(picture, "text", {}).get(RECORD_KEY, "")
+        if description.startswith(f"{RECORD_KEY}: "):
+            text = description.removeprefix(f"{RECORD_KEY}: ")
+        record = json.loads(text) if text else None
+    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
+        raise ValueError(f"{str(path)!r} is no picture with a record, or is damaged ({error})") from error
+    if not isinstance(record, dict):
         raise ValueError(f"{str(path)!r} carries no record of how it was made")
-    return json.loads(text[RECORD_KEY])
+    return record
 
 
 def white_noise(height: int, width: int, seed: int = 0, deviation: float = NOISE) -> torch.Tensor:

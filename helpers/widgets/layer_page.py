@@ -43,7 +43,12 @@ def layer_data(
             entry["patches"] = [_best_patches(others, of_layer, i, row) for i in strongest]
         shown.append(entry)
     blocks = [[n for n in CONVOLUTION_LAYERS if n.startswith(f"conv{b}")] for b in range(1, 6)]
-    data = {"network": blocks, "layers": shown, "start": shown[len(shown) // 2]["name"], "url": picture_url(image, 320)}
+    data = {
+        "network": blocks,
+        "layers": shown,
+        "start": shown[len(shown) // 2]["name"],
+        "url": picture_url(image, 320),
+    }
     return data | {"label": label, "width": image.shape[3], "height": image.shape[2]}
 
 
