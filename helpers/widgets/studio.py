@@ -29,6 +29,7 @@ LOOKS = {
     "more of the painting": {"ratio": 2e-4},
 }
 
+CARD = "margin:0 12px 12px 0;width:170px;display:inline-block;vertical-align:top;line-height:1.3"
 LINK = "color:#0b57d0;text-decoration:underline"
 ALERT = "color:#b00020;background:#fff;padding:6px"
 
@@ -250,10 +251,11 @@ class Studio(ipywidgets.VBox):
             small = base64.b64encode(jpeg(image, 160)).decode()
             link = base64.b64encode(png).decode()
             cards.append(
-                f'<figure style="margin:0 12px 12px 0;width:170px;display:inline-block;vertical-align:top;line-height:1.3">'
+                f'<figure style="{CARD}">'
                 f'<img src="data:image/jpeg;base64,{small}" alt="{html.escape(label)}" width="160">'
                 f"<figcaption>{html.escape(label)}<br>"
-                f'<a style="{LINK}" download="picture_{number}.png" href="data:image/png;base64,{link}">save as PNG</a>'
+                f'<a style="{LINK}" download="picture_{number}.png" '
+                f'href="data:image/png;base64,{link}">save as PNG</a>'
                 "</figcaption></figure>"
             )
         children = [ipywidgets.HTML("<h3>What was made</h3>" + "".join(cards))]
