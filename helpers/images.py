@@ -1,14 +1,14 @@
 """Pictures: file → (1, 3, H, W) tensor of RGB in [0, 1] → file; and those that a run starts from."""
 
 import json
-import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
 from helpers.system.files import whole_file
+from helpers.system.pictures import as_rgb, made_profile, read_picture
 from helpers.system.quick import quick_size
 
 FOLDER = Path(__file__).resolve().parent.parent / "images"
@@ -62,7 +62,10 @@ def load_image(source: str | Path, size: int | None = None) -> torch.Tensor:
     """Read a picture as a tensor.
 
     Photographs come upright (EXIF orientation), transparent pictures on white,
-    and greyscale, palette, CMYK and 16-bit pictures as 8-bit RGB.
+    and greyscale, palette, CMYK, Lab and 16-bit pictures as 8-bit RGB. Colours
+    come as sRGB: an embedded profile is followed, and a PNG's own gamma. Of an
+    animation the first picture is used, and a note says so; metadata that is
+    damaged is left out.
 
     Args:
         source: A name from ``picture_names()`` or the path of a file that Pillow reads.
@@ -75,25 +78,12 @@ def load_image(source: str | Path, size: int | None = None) -> torch.Tensor:
     Raises:
         FileNotFoundError: If there is no such picture.
         ValueError: If the file is no picture, is damaged or too large, or the size is out of range.
+            No other exception, whatever the file holds.
     """
     if size is not None and not (isinstance(size, int) and 1 <= size <= LARGEST_SIDE):
         raise ValueError(f"size is {size!r}; it must be a whole number from 1 to {LARGEST_SIDE}")
     path = picture_path(source)
-    try:
-        with warnings.catch_warnings():
-            # Our own limit below is stricter than the one this warning is about.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    raise ValueError(_too_large(path, f"{picture.width} × {picture.height} px"))
-                image = _as_rgb(ImageOps.exif_transpose(picture))
-    except UnidentifiedImageError as error:
-        raise ValueError(f"{str(path)!r} is not a picture that can be read; use JPEG or PNG") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(_too_large(path, "hundreds of millions of pixels")) from error
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{str(path)!r} is damaged ({error}); copy or download it again") from error
-    return from_pil(image, quick_size(size))
+    return from_pil(read_picture(path, MOST_PIXELS), quick_size(size))
 
 
 def from_pil(picture: Image.Image, size: int | None = None) -> torch.Tensor:
@@ -106,7 +96,7 @@ def from_pil(picture: Image.Image, size: int | None = None) -> torch.Tensor:
     Returns:
         (1, 3, H, W), float32, RGB in [0, 1].
     """
-    picture = _as_rgb(picture)
+    picture = as_rgb(picture)
     if size is not None and max(picture.size) != size:
         scale = size / max(picture.size)
         new_size = [max(1, round(side * scale)) for side in picture.size]
@@ -146,7 +136,7 @@ def to_pil(image: torch.Tensor) -> Image.Image:
 
 
 def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None) -> Path:
-    """Write a picture. The file appears whole or not at all.
+    """Write a picture, marked as sRGB. The file appears whole or not at all.
 
     Args:
         image: (1, 3, H, W), RGB; values outside [0, 1] are clipped.
@@ -162,9 +152,10 @@ def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None
     """
     path = check_output(path)
     picture = to_pil(image)
-    options = {"quality": 92}
+    options = {"quality": 92, "icc_profile": made_profile()}
     if path.suffix.lower() == ".png":
         text = PngImagePlugin.PngInfo()
+        text.add(b"sRGB", b"\x01")  # relative colorimetric
         if record is not None:
             text.add_itxt(RECORD_KEY, json.dumps(record))
         options = {"pnginfo": text}
@@ -245,20 +236,3 @@ def start_picture(p, a, init: str | torch.Tensor, size: tuple[int, int] | None, 
     return torch.nn.functional.interpolate(
         source, size=(height, width), mode="bilinear", antialias=True, align_corners=False
     )
-
-
-def _too_large(path: Path, size: str) -> str:
-    return f"{str(path)!r} has {size}, more than {MOST_PIXELS:,} pixels in all; shrink it first"
-
-
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits a pixel; I is how some files of 16 bits are opened
-        array = np.array(picture).astype(np.float64) / 65535 * 255
-        return Image.fromarray(array.round().clip(0, 255).astype(np.uint8)).convert("RGB")
-    if picture.mode == "F":
-        raise ValueError("a picture of floating-point pixels has no known range; save it as 8-bit PNG")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    return picture.convert("RGB")
