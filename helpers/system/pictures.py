@@ -280,7 +280,7 @@ def _png_profile(picture: Image.Image, grey: bool, name: str) -> bytes | None:
 
 
 def _bare(path: Path) -> io.BytesIO | None:
-    """Return a PNG or JPEG without the metadata that is damaged; None if there is none, or for other files."""
+    """Return a PNG or JPEG without its damaged metadata; None if it has none, or for other files."""
     data = path.read_bytes() if path.stat().st_size < 500_000_000 else b""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         bare = _bare_png(data)
