@@ -73,7 +73,6 @@ def seeds() -> dict[str, list[bytes]]:
         "PPM": [(rgb, {}), (rgb.convert("L"), {}), (rgb.convert("1"), {}), (rgb.convert("F"), {})],
         "TGA": [(rgb, {}), (clear, {"compression": "tga_rle"}), (rgb.quantize(8), {})],
         "ICO": [(clear, {}), (clear, {"bitmap_format": "bmp"})],
-        "ICNS": [(clear.resize((16, 16)), {})],
         "PCX": [(rgb, {}), (rgb.quantize(8), {}), (rgb.convert("1"), {})],
         "SGI": [(rgb, {}), (rgb.convert("L"), {})],
         "IM": [(rgb, {}), (rgb.quantize(8), {})],
@@ -93,8 +92,6 @@ def seeds() -> dict[str, list[bytes]]:
         made[kind] = []
         for picture, options in pictures:
             file = io.BytesIO()
-            if kind == "ICNS":
-                file.name = "picture.icns"
             options = {**options, **({"append_images": [rgb.rotate(180)]} if "save_all" in options else {})}
             picture.copy().save(file, kind, **options)  # a copy, because saving leaves settings behind
             made[kind].append(file.getvalue())
@@ -112,11 +109,14 @@ def _by_hand(rgb: Image.Image, made: dict[str, list[bytes]]) -> dict[str, bytes]
     pixar = bytearray(1024)
     pixar[:4], pixar[416:420] = b"\x80\xe8\0\0", struct.pack("<HH", height, width)
     pixar[424:428] = struct.pack("<HH", 14, 2)
-    chunk = struct.pack("<IHH", 16 + width * height, 0xF1FA, 1) + bytes(8)
+    chunk = struct.pack("<IHH", 22 + width * height, 0xF1FA, 1) + bytes(8)
     chunk += struct.pack("<IH", 6 + width * height, 16) + grey
     flic = struct.pack("<IHHHHHHI", 128 + len(chunk), 0xAF12, 1, width, height, 8, 3, 70).ljust(128, b"\0")
     cursor = bytearray(made["ICO"][-1])
     cursor[2] = 2
+    icon = io.BytesIO()
+    rgb.convert("RGBA").resize((16, 16)).save(icon, "PNG")
+    icon = b"icp4" + struct.pack(">I", 8 + len(icon.getvalue())) + icon.getvalue()
     return {
         "SUN": struct.pack(">8I", 0x59A66A95, width, height, 24, len(pixels), 1, 0, 0) + pixels,
         "XPM": f'/* XPM */\nstatic char * p[] = {{\n"{width} {height} 2 1",\n"a c #ff0000",\n"b c #0000ff",\n'
@@ -127,6 +127,7 @@ def _by_hand(rgb: Image.Image, made: dict[str, list[bytes]]) -> dict[str, bytes]
         "PIXAR": bytes(pixar) + pixels,
         "FLI": flic + chunk,
         "CUR": bytes(cursor),
+        "ICNS": b"icns" + struct.pack(">I", 8 + len(icon)) + icon,
         "XVTHUMB": f"P7 332\n#END_OF_COMMENTS\n{width} {height} 255\n".encode() + grey,
         "GBR": struct.pack(">5I4sI", 30, 2, width, height, 1, b"GIMP", 10) + b"a\0" + grey,
     }
@@ -234,6 +235,8 @@ def run(kind: str, files: list[bytes], number: int) -> dict:
                 row["MB"] = max(row["MB"], megabytes)
         child.join()
         if row["tried"] < number:
+            if not row["tried"] and child.exitcode == 1:
+                raise RuntimeError(f"the process for {kind} did not start")
             row["other"].append(f"{kind} {row['tried']}: the process died ({child.exitcode})")
             row["tried"] += 1
     return row

@@ -404,7 +404,7 @@ def made_profile(chromaticities: Chromaticities = SRGB, gamma: float | None = No
 def _primaries(chromaticities: Chromaticities) -> tuple[np.ndarray, np.ndarray]:
     """Return the XYZ of red, green and blue as columns, seen under D50, and the matrix that adapts to it."""
     x, y = np.array(chromaticities, dtype=float).reshape(4, 2).T
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and (y > 0.001).all()):
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and (y > 0).all()):
         raise ValueError("chromaticities that are no colours")
     white, *colours = np.stack([x / y, np.ones(4), (1 - x - y) / y], 1)
     colours = np.array(colours).T
