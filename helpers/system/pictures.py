@@ -280,7 +280,7 @@ def _png_profile(picture: Image.Image, grey: bool, name: str) -> bytes | None:
 
 
 def _bare(path: Path) -> io.BytesIO | None:
-    """Return a PNG or JPEG without damaged metadata; None if there is none, or for other files."""
+    """Return a PNG or JPEG without its damaged metadata; None if it has none, or for other files."""
     data = path.read_bytes() if path.stat().st_size < 500_000_000 else b""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         bare = _bare_png(data)
@@ -404,7 +404,7 @@ def made_profile(chromaticities: Chromaticities = SRGB, gamma: float | None = No
 def _primaries(chromaticities: Chromaticities) -> tuple[np.ndarray, np.ndarray]:
     """Return the XYZ of red, green and blue as columns, seen under D50, and the matrix that adapts to it."""
     x, y = np.array(chromaticities, dtype=float).reshape(4, 2).T
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and (y > 0.001).all()):
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and (y > 0).all()):
         raise ValueError("chromaticities that are no colours")
     white, *colours = np.stack([x / y, np.ones(4), (1 - x - y) / y], 1)
     colours = np.array(colours).T

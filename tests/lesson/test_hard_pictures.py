@@ -1,0 +1,493 @@
+"""Pictures that are hard to read: of other colour spaces, with odd metadata, and damaged ones."""
+
+import importlib.util
+import io
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms, PngImagePlugin
+
+from helpers.images import from_pil, load_image, save_image, to_pil
+from helpers.system.pictures import made_profile
+
+ROOT = Path(__file__).resolve().parents[2]
+HARD = ROOT / "tests" / "data" / "hard_pictures"
+
+#: The matrices from light in red, green and blue to XYZ, as each colour space's definition has them, and
+#: the exponent of its curve. The first three have the white D65, the other two D50.
+SPACES = {
+    "sRGB": [(0.41239, 0.35758, 0.18048), (0.21264, 0.71517, 0.07219), (0.01933, 0.11919, 0.95053)],
+    "Display P3": [(0.48657, 0.26567, 0.19822), (0.22897, 0.69174, 0.07929), (0.0, 0.04511, 1.04394)],
+    "Adobe RGB": [(0.57667, 0.18556, 0.18823), (0.29734, 0.62736, 0.07529), (0.02703, 0.07069, 0.99134)],
+    "sRGB, D50": [(0.43607, 0.38515, 0.14307), (0.22249, 0.71687, 0.06061), (0.01392, 0.09708, 0.71410)],
+    "ProPhoto": [(0.79767, 0.13519, 0.03135), (0.28804, 0.71187, 0.00009), (0.0, 0.0, 0.82521)],
+}
+P3 = (0.3127, 0.3290, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
+PROFILES = {
+    "Display P3": made_profile(P3),
+    "Adobe RGB": made_profile((0.3127, 0.3290, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), 2.2),
+    "ProPhoto": made_profile((0.3457, 0.3585, 0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001), 1.8),
+}
+COLOURS = [(230, 40, 31), (90, 160, 60), (40, 70, 200), (255, 255, 255), (128, 128, 128), (250, 220, 120)]
+
+
+def light(values):
+    """The curve of sRGB, from 0-255 to light."""
+    v = np.asarray(values) / 255
+    return np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+
+
+def in_space(colours, space):
+    """The values that stand for these sRGB colours in another space."""
+    srgb = "sRGB, D50" if space == "ProPhoto" else "sRGB"
+    linear = light(colours) @ (np.linalg.inv(SPACES[space]) @ SPACES[srgb]).T
+    linear = linear.clip(0, 1)
+    if space == "Display P3":
+        v = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    else:
+        v = linear ** (1 / {"Adobe RGB": 2.2, "ProPhoto": 1.8}[space])
+    return (v * 255).round().astype(np.uint8)
+
+
+def pixels(path, size=None):
+    """Every pixel of a file as it is loaded, (n, 3), 0-255."""
+    return np.asarray(to_pil(load_image(path, size))).reshape(-1, 3).astype(int)
+
+
+def saved(tmp_path, picture, name="picture.png", **options):
+    picture.save(tmp_path / name, **options)
+    return tmp_path / name
+
+
+def row(values):
+    return Image.fromarray(np.array(values, dtype=np.uint8)[None])
+
+
+# Colours.
+
+
+def test_a_display_p3_photograph_comes_as_srgb():
+    x = load_image(HARD / "display_p3.png")
+    assert np.abs(x[0, :, 60, 75].numpy() * 255 - (230, 40, 31)).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.tif"])
+@pytest.mark.parametrize("space", PROFILES)
+def test_colours_of_wide_spaces_come_as_srgb(space, name, tmp_path):
+    values = in_space(COLOURS, space)
+    assert np.abs(values - np.array(COLOURS)).max() > 20
+    path = saved(tmp_path, row(values), name, icc_profile=PROFILES[space])
+    # A step of 1 in a wider space is up to 2 in sRGB.
+    assert np.abs(pixels(path) - COLOURS).max() <= (2 if space == "ProPhoto" else 1)
+
+
+def test_a_profile_is_followed_in_jpeg_webp_palette_and_transparent_pictures(tmp_path):
+    icc, (wide,) = PROFILES["Display P3"], in_space([(230, 40, 31)], "Display P3")
+    plain = Image.new("RGB", (16, 16), tuple(map(int, wide)))
+    clear = plain.convert("RGBA")
+    clear.putpixel((0, 0), (0, 0, 0, 0))
+    for picture, name, options in (
+        (plain, "a.jpg", {"quality": 100}),
+        (plain, "a.webp", {"lossless": True}),
+        (plain.quantize(2), "a.png", {}),
+        (clear, "b.png", {}),
+    ):
+        found = pixels(saved(tmp_path, picture, name, icc_profile=icc, **options))
+        assert np.abs(found[5] - (230, 40, 31)).max() <= 2, name
+        assert name != "b.png" or tuple(found[0]) == (255, 255, 255)
+
+
+def test_a_picture_in_memory_is_converted_too_and_only_once():
+    picture = row(in_space(COLOURS, "Adobe RGB"))
+    picture.info["icc_profile"] = PROFILES["Adobe RGB"]
+    assert np.abs(np.asarray(to_pil(from_pil(picture)))[0].astype(int) - COLOURS).max() <= 1
+
+
+def ink_profile():
+    """A profile of CMYK in which black ink alone darkens, in equal steps of lightness."""
+    nodes = [255 * (1 - k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
+    table = bytes(value for L in nodes for value in (L, 128, 128))
+    identity = struct.pack(">9i", *(65536 * v for v in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    lut = b"mft1\0\0\0\0\x04\x03\x02\0" + identity + bytes(range(256)) * 4 + table + bytes(range(256)) * 3
+    size = 128 + 4 + 12 + len(lut)
+    head = struct.pack(">II", size, 0) + b"\x02\x40\0\0prtrCMYKLab " + bytes(12) + b"acsp" + bytes(28)
+    head += struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(lut)) + lut
+
+
+def test_cmyk_follows_its_profile_and_without_one_its_inks(tmp_path):
+    picture = Image.new("CMYK", (8, 8), (0, 0, 0, 128))
+    with_profile = saved(tmp_path, picture, "a.tif", icc_profile=ink_profile())
+    assert np.abs(pixels(with_profile) - 118).max() <= 1  # lightness 49.8
+    assert np.abs(pixels(saved(tmp_path, picture, "b.tif")) - 127).max() <= 1
+
+
+def test_grey_pictures_of_8_and_16_bits_follow_a_grey_profile(tmp_path):
+    icc = made_profile(gamma=1.0, grey=True)
+    deep = Image.fromarray(np.full((2, 2), 51 * 257, np.uint16))
+    for picture, name in (
+        (Image.new("L", (2, 2), 51), "a.png"),
+        (Image.new("LA", (2, 2), (51, 255)), "b.png"),
+        (deep, "c.png"),
+        (deep, "d.tif"),
+    ):
+        path = saved(tmp_path, picture, name, icc_profile=icc)
+        assert np.abs(pixels(path) - 124).max() <= 1, name  # a fifth of the light
+
+
+def test_lab_pictures_are_read(tmp_path):
+    picture = Image.new("LAB", (2, 2), (138, 81, 70))  # the red of sRGB under D50
+    assert np.abs(pixels(saved(tmp_path, picture, "lab.tif")) - (255, 0, 0)).max() <= 4
+
+
+def png_with(tmp_path, picture, **chunks):
+    info = PngImagePlugin.PngInfo()
+    for name, content in chunks.items():
+        info.add(name.encode(), content)
+    return saved(tmp_path, picture, pnginfo=info)
+
+
+def chromaticities(values):
+    return struct.pack(">8I", *(round(value * 100_000) for value in values))
+
+
+LINEAR, USUAL = struct.pack(">I", 100_000), struct.pack(">I", 45_455)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16", "P"])
+def test_a_png_whose_gamma_is_1_holds_light(mode, tmp_path):
+    picture = Image.new("RGB", (2, 2), (51, 51, 51)).convert("RGB" if mode == "I;16" else mode)
+    if mode == "I;16":
+        picture = Image.fromarray(np.full((2, 2), 51 * 257, np.uint16))
+    assert np.abs(pixels(png_with(tmp_path, picture, gAMA=LINEAR)) - 124).max() <= 1
+
+
+def test_a_png_of_the_usual_gamma_or_marked_srgb_is_left_as_it_is(tmp_path):
+    picture = row(COLOURS)
+    for chunks in ({"gAMA": USUAL}, {"gAMA": LINEAR, "sRGB": b"\0"}, {"sRGB": b"\1"}):
+        assert pixels(png_with(tmp_path, picture, **chunks)).tolist() == [list(c) for c in COLOURS]
+
+
+def test_a_pngs_chromaticities_are_followed(tmp_path):
+    path = png_with(tmp_path, row(in_space(COLOURS, "Display P3")), gAMA=USUAL, cHRM=chromaticities(P3))
+    assert np.abs(pixels(path) - COLOURS).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {"gAMA": bytes(4)},
+        {"gAMA": struct.pack(">I", 1)},
+        {"cHRM": bytes(32)},
+        {"cHRM": chromaticities((0.3, 0.3) * 4)},
+    ],
+)
+def test_numbers_that_describe_no_colours_are_left_out_with_a_note(chunks, tmp_path, capsys):
+    path = png_with(tmp_path, row(COLOURS), **chunks)
+    assert pixels(path).tolist() == [list(c) for c in COLOURS]
+    assert "describe no colours" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("picture", "icc"),
+    [
+        (Image.new("RGB", (2, 2), (210, 60, 40)), b"no profile at all"),
+        (Image.new("RGB", (2, 2), (210, 60, 40)), PROFILES["Adobe RGB"][:300]),
+        (Image.new("RGB", (2, 2), (210, 60, 40)), made_profile(gamma=1.0, grey=True)),
+        (Image.new("RGB", (2, 2), (210, 60, 40)), ink_profile()),
+        (Image.new("L", (2, 2), 51), PROFILES["Adobe RGB"]),
+    ],
+    ids=["words", "half", "grey", "ink", "colour"],
+)
+def test_a_profile_that_is_damaged_or_does_not_fit_is_left_out_with_a_note(picture, icc, tmp_path, capsys):
+    path = saved(tmp_path, picture, icc_profile=icc)
+    assert pixels(path)[0].tolist() == list(picture.convert("RGB").getpixel((0, 0)))
+    assert "its colour profile is damaged or does not fit" in capsys.readouterr().out
+
+
+def test_pictures_without_a_profile_and_with_that_of_srgb_keep_their_numbers(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    for icc in (None, made_profile(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
+        path = saved(tmp_path, Image.fromarray(noise), icc_profile=icc)
+        np.testing.assert_array_equal(np.asarray(to_pil(load_image(path))), noise)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp"])
+def test_a_saved_picture_says_that_it_is_srgb(name, tmp_path):
+    path = save_image(load_image("ducks", 32), tmp_path / name)
+    with Image.open(path) as picture:
+        if name == "x.png":
+            assert picture.info["srgb"] == 1
+        else:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
+            assert ImageCms.getProfileDescription(profile).strip() == "sRGB"
+    first = path.read_bytes()
+    assert save_image(load_image("ducks", 32), path).read_bytes() == first
+
+
+# Transparency and 16 bits.
+
+
+def test_the_transparent_grey_of_16_bits_is_white():
+    x = load_image(HARD / "grey16_trns.png")
+    assert (x[:, :, :60] == 1).all()
+    assert (x[:, :, 60:] < 1).any()
+
+
+def chunked(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def raw_png(tmp_path, width, bits, colour, line, transparent):
+    data = b"\x89PNG\r\n\x1a\n" + chunked(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0))
+    data += (
+        chunked(b"tRNS", transparent) + chunked(b"IDAT", zlib.compress(b"\0" + line)) + chunked(b"IEND", b"")
+    )
+    (tmp_path / "raw.png").write_bytes(data)
+    return tmp_path / "raw.png"
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "line", "transparent", "expected"),
+    [
+        (2, 0, b"\x10", b"\0\x01", [0, 255, 0, 0]),
+        (4, 0, b"\x12\x31", b"\0\x02", [17, 255, 51, 17]),
+        (8, 0, bytes((9, 7, 0, 1)), b"\0\x07", [9, 255, 0, 1]),
+        (16, 0, bytes((9, 9, 7, 7, 0, 0, 1, 1)), b"\x07\x07", [9, 255, 0, 1]),
+        (16, 2, bytes(n for n in (9, 7, 0, 1) for _ in range(6)), b"\x07" * 6, [9, 255, 0, 1]),
+    ],
+)
+def test_a_transparent_colour_is_white_at_every_depth(bits, colour, line, transparent, expected, tmp_path):
+    path = raw_png(tmp_path, 4, bits, colour, line, transparent)
+    assert pixels(path)[:, 0].tolist() == expected
+
+
+def test_a_16_bit_tiff_in_which_0_is_white_is_turned_over(tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.array([[0, 65535, 51 * 257]], np.uint16)), "a.tif")
+    data = path.read_bytes()
+    tag = struct.pack("<HHIH", 262, 3, 1, 1)
+    assert data.count(tag) == 1
+    path.write_bytes(data.replace(tag, struct.pack("<HHIH", 262, 3, 1, 0)))
+    assert pixels(path)[:, 0].tolist() == [255, 0, 204]
+
+
+def test_the_white_of_a_tiff_of_12_bits_is_white(tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.array([[0xF0FF, 0x0000]], np.uint16)), "a.tif")
+    data = path.read_bytes()
+    tag = struct.pack("<HHIH", 258, 3, 1, 16)
+    assert data.count(tag) == 1
+    path.write_bytes(data.replace(tag, struct.pack("<HHIH", 258, 3, 1, 12)))
+    assert pixels(path)[:, 0].tolist() == [255, 0]
+
+
+# Metadata.
+
+
+@pytest.mark.parametrize("name", ["exif_bad_type.jpg", "exif_x_resolution_ascii.jpg"])
+def test_odd_exif_costs_neither_the_picture_nor_its_rotation(name):
+    with Image.open(HARD / name) as picture:
+        width, height = picture.size
+        assert picture.getexif()[0x0112] in (6, 8)
+    assert load_image(HARD / name).shape == (1, 3, width, height)
+
+
+def exif(*entries):
+    """EXIF data of tags as they are given: (tag, type, count, 4 bytes)."""
+    body = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + body + bytes(4)
+
+
+TURNED = (0x0112, 3, 1, b"\x06\0\0\0")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.avif"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        (0x011A, 2, 4, b"abc\0"),
+        (0x011A, 5, 1, b"\xff\xff\xff\xff"),
+        (0x0128, 2, 2, b"x\0\0\0"),
+        (0x8769, 4, 1, b"\xff\xff\xff\x7f"),
+        (0x8769, 2, 4, b"abc\0"),
+        (0x010E, 99, 7, b"abcd"),
+        (0x0132, 12, 9, b"\0\0\0\0"),
+    ],
+)
+def test_one_odd_tag_leaves_the_rotation(odd, name, tmp_path):
+    path = saved(tmp_path, Image.new("RGB", (8, 4)), name, exif=exif(*sorted([TURNED, odd])))
+    assert load_image(path).shape == (1, 3, 8, 4)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0II",
+        b"Exif\0\0no TIFF at all",
+        exif(TURNED)[:20],
+        exif((0x0112, 2, 4, b"six\0")),
+    ],
+)
+def test_exif_that_cannot_be_read_means_no_rotation(data, tmp_path):
+    path = saved(tmp_path, Image.new("RGB", (8, 4)), "a.jpg", exif=data)
+    assert load_image(path).shape == (1, 3, 4, 8)
+
+
+def test_odd_tags_of_a_tiff_cost_no_picture(tmp_path):
+    path = saved(
+        tmp_path, Image.new("RGB", (8, 4), (9, 8, 7)), "a.tif", tiffinfo={274: 6, 306: "a date", 34665: 9}
+    )
+    x = load_image(path)
+    assert x.shape == (1, 3, 8, 4)
+    assert pixels(path)[0].tolist() == [9, 8, 7]
+
+
+def test_a_png_with_damaged_words_or_a_damaged_profile_is_read(tmp_path, capsys):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("words", "some words")
+    path = saved(tmp_path, row(COLOURS), pnginfo=info)
+    path.write_bytes(path.read_bytes().replace(b"some words", b"same words"))
+    assert pixels(path).tolist() == [list(c) for c in COLOURS]
+    assert "its metadata is damaged and left out" in capsys.readouterr().out
+    data = saved(tmp_path, row(COLOURS)).read_bytes()
+    path.write_bytes(data[:33] + chunked(b"iCCP", b"name\0\x07nonsense") + data[33:])
+    assert pixels(path).tolist() == [list(c) for c in COLOURS]
+
+
+# Damage.
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        (
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            r"it is a HEIC picture; Preview on a Mac.* can save it as JPEG",
+        ),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", r"it is a HEIC picture"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0qt  ", "it is a video"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "it is a JPEG XL picture"),
+        (b"%PDF-1.7\n", "it is a PDF"),
+        (b"\n<!DOCTYPE html><html>", "it is a web page; download the picture itself"),
+        (b"<svg xmlns='x'>", "it is an SVG drawing"),
+        (b"", "it is an empty file"),
+        (b"nothing known", "use JPEG or PNG"),
+    ],
+)
+def test_a_file_that_is_something_else_is_called_by_its_name(start, sentence, tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(start + (bytes(200) if start else b""))
+    with pytest.raises(ValueError, match=r"photo.jpg' is not a picture that can be read.*" + sentence):
+        load_image(path)
+
+
+def test_a_damaged_avif_is_one_error():
+    with pytest.raises(ValueError, match=r"damaged1.avif' is damaged .*; copy or download it again"):
+        load_image(HARD / "damaged1.avif")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError, MemoryError, NotImplementedError, TypeError, struct.error, OverflowError, IndexError,
+        AttributeError, zlib.error, KeyError, AssertionError, ZeroDivisionError, RecursionError, EOFError,
+        UnicodeDecodeError("ascii", b"x", 0, 1, "odd"),
+    ],
+)  # fmt: skip
+def test_whatever_a_decoder_raises_is_one_error(error, tmp_path, monkeypatch):
+    path = saved(tmp_path, row(COLOURS), "a.gif")
+
+    def load(self):
+        raise error
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+    with pytest.raises(ValueError, match=r"a.gif' is damaged \(.+\); copy or download it again"):
+        load_image(path)
+
+
+def test_a_postscript_drawing_is_refused_before_another_program_is_asked(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.new("RGB", (8, 8)), "a.eps")
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", None)
+    with pytest.raises(ValueError, match="a file of the kind EPS, not read here; save it as PNG"):
+        load_image(path)
+
+
+def test_a_few_bytes_that_promise_many_pixels_are_refused(tmp_path):
+    path = saved(tmp_path, Image.new("P", (8, 8)), "a.gif")
+    data = bytearray(path.read_bytes())
+    data[6:10] = struct.pack("<HH", 10_000, 9_000)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="so small a file cannot hold 10000 × 9000 px"):
+        load_image(path)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif", "a.avif"])
+def test_the_first_of_several_pictures_is_used_and_said(name, tmp_path, capsys):
+    first, second = Image.new("RGB", (16, 16), (255, 255, 255)), Image.new("RGB", (16, 16))
+    path = saved(tmp_path, first, name, save_all=True, append_images=[second])
+    assert pixels(path).min() >= 250
+    assert "is animated or holds several pictures; the first is used" in capsys.readouterr().out
+    load_image(saved(tmp_path, first, name))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("size", [None, 1, 7, 64])
+@pytest.mark.parametrize("shape", [(1, 300), (300, 1), (1, 1), (2, 4000)])
+def test_pictures_of_one_row_or_column_are_read(shape, size, tmp_path):
+    for name in ("a.png", "a.jpg", "a.gif", "a.tif", "a.webp", "a.bmp"):
+        x = load_image(saved(tmp_path, Image.new("RGB", shape, (200, 200, 200)), name), size)
+        assert max(x.shape[2:]) == (size or max(shape))
+        assert min(x.shape[2:]) >= 1
+        assert (x * 255 - 200).abs().max() <= 2, name
+
+
+def test_a_note_is_never_an_error_for_want_of_a_letter(tmp_path, monkeypatch):
+    path = saved(tmp_path, row(COLOURS), "bébé 아기.png", icc_profile=b"nothing")
+    console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", console)
+    assert torch.isfinite(load_image(path)).all()
+    console.flush()
+    assert b"its colour profile is damaged" in console.buffer.getvalue()
+
+
+# Files damaged by the thousand; benchmarks/fuzz_pictures.py tries more of them.
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    spec = importlib.util.spec_from_file_location("fuzz_pictures", ROOT / "benchmarks" / "fuzz_pictures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_whole_files_of_every_format_are_read(fuzz, tmp_path):
+    for kind, files in fuzz.seeds().items():
+        for data in files:
+            (tmp_path / "whole.bin").write_bytes(data)
+            end, _ = fuzz.outcome(tmp_path / "whole.bin")
+            float_pixels = data.startswith((b"Pf", b"PF")) or kind == "SPIDER"
+            assert end == ("refused" if float_pixels or kind == "EPS" else "read"), (kind, end)
+
+
+def test_files_damaged_anywhere_are_read_or_refused(fuzz, tmp_path, capfd):
+    counts, path = {"read": 0, "refused": 0}, tmp_path / "damaged.bin"
+    made = fuzz.seeds()
+    for kind, files in made.items():
+        for number in range(1500 // len(made)):
+            end, seconds = fuzz.trial(kind, files, number, path)
+            assert end in counts, f"{kind} {number}: {end}"
+            assert seconds < fuzz.SECONDS, f"{kind} {number}"
+            counts[end] += 1
+    assert sum(counts.values()) > 1400
+    assert min(counts.values()) > 300  # the faults are neither all too small nor all too large
+
+
+def test_the_faults_are_always_the_same(fuzz):
+    data = fuzz.seeds()["PNG"][0]
+    assert fuzz.damaged(data, random.Random(7)) == fuzz.damaged(data, random.Random(7)) != data
