@@ -56,6 +56,7 @@ class Slide:
 
     @property
     def minutes(self) -> float:
+        """Return the minutes in the talk of 45; 0 behind it."""
         return float(self.fields.get("minutes", 0))
 
     @property
@@ -65,6 +66,7 @@ class Slide:
 
     @property
     def labels(self) -> list[str]:
+        """Return the words under the panels."""
         return [label.strip() for label in self.fields.get("labels", "").split("|") if label.strip()]
 
     @property
@@ -75,6 +77,7 @@ class Slide:
 
     @property
     def choices(self) -> list[str]:
+        """Return what the audience may vote for."""
         return [c.strip() for c in self.fields.get("choices", "").split("|") if c.strip()]
 
 
@@ -123,7 +126,8 @@ def picture(slide: Slide, still: bool) -> str:
     if chosen == "panels":
         cut = figure.panels(whole)
         try:
-            return panels([cut[int(n) - 1] for n in numbers.split()], slide.labels, alt)
+            chosen = [cut[int(n) - 1] if n != "0" else None for n in numbers.split()]
+            return panels(chosen, slide.labels, alt, int(slide.fields.get("columns", 0)))
         except IndexError:
             raise figure.NotFound(f"{spec} has {len(cut)} panels, not {numbers}") from None
     if chosen == "part":
@@ -133,12 +137,12 @@ def picture(slide: Slide, still: bool) -> str:
     return figure.image_tag(whole, alt, **sides, **{"class": "lines"})
 
 
-def panels(pictures: list[Image.Image], labels: list[str], alt: str) -> str:
-    """Lay pictures into the grid in which they become largest, with a label under each."""
+def panels(pictures: list[Image.Image | None], labels: list[str], alt: str, columns: int = 0) -> str:
+    """Lay pictures into a grid, by default the one in which they become largest, with a label under each."""
     label = LABEL if labels else 0
-    shape = min(p.width / p.height for p in pictures)  # of the highest
-    widest, columns = 0, 1
-    for tried in range(1, len(pictures) + 1):
+    shape = min(p.width / p.height for p in pictures if p)  # of the highest
+    widest = 0
+    for tried in [columns] if columns else range(1, len(pictures) + 1):
         rows = -(-len(pictures) // tried)
         by_width = (STAGE[0] - GAP[0] * (tried - 1)) / tried
         by_height = ((STAGE[1] - GAP[1] * (rows - 1)) / rows - label) * shape
@@ -146,6 +150,9 @@ def panels(pictures: list[Image.Image], labels: list[str], alt: str) -> str:
             widest, columns = min(by_width, by_height), tried
     cells = []
     for i, each in enumerate(pictures):
+        if each is None:
+            cells.append("<span></span>")
+            continue
         words = labels[i] if i < len(labels) else ""
         caption = f"<figcaption>{escape(words)}</figcaption>" if labels else ""
         said = f"{words or f'picture {i + 1}'}; of: {alt}" if len(pictures) > 1 else alt
@@ -159,7 +166,6 @@ def live(slide: Slide, name: str, spec: str, still: bool) -> str:
     """Return a live moment with the stored pictures that take over where nothing can be computed."""
     spec, numbers, evaluations = re.fullmatch(r'(.*") at ([\d ]+) of (\d+)', spec).groups()
     at = [int(n) for n in numbers.split()]
-    spec, _, chosen = spec.partition(" panels ")
     alt, data = figure.find(spec)
     whole = Image.open(io.BytesIO(data))
     shots = figure.frames(data) if getattr(whole, "n_frames", 1) > 1 else figure.panels(whole)[: len(at)]
@@ -179,9 +185,9 @@ def live(slide: Slide, name: str, spec: str, still: bool) -> str:
         f'<div class="live" data-run="{name}" data-evaluations="{evaluations}" data-patience="60">'
         f'<div class="screen">{"".join(tags)}</div><div class="side">{choices}'
         '<button class="run">Run (r)</button>'
-        '<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="total loss by evaluation">'
-        '<polyline points=""/></svg><input class="at" type="range" min="0" value="0" '
-        'aria-label="evaluation"><p class="says"></p></div></div>'
+        '<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
+        'aria-label="total loss by evaluation"><polyline points=""/></svg>'
+        '<input class="at" type="range" min="0" value="0" aria-label="evaluation"><p class="says"></p></div></div>'
     )
 
 
@@ -210,6 +216,7 @@ def body(slide: Slide, still: bool = False) -> str:
 
 
 def classes(slide: Slide) -> str:
+    """Return what kind of slide it is: behind the talk, a question, or a message."""
     return "behind" if slide.behind else "question" if slide.title.endswith("?") else "message"
 
 
@@ -234,13 +241,14 @@ def deck(slides: list[Slide]) -> str:
             else ""
         )
         sections.append(
-            f'<section class="{classes(slide)}" data-timing="{slide.minutes * 60:g}"{marks}>{body(slide)}{ways}'
-            f'<aside class="notes">{notes(slide, index if last else "")}</aside></section>'
+            f'<section class="{classes(slide)}" data-timing="{slide.minutes * 60:g}"{marks}>'
+            f'{body(slide)}{ways}<aside class="notes">{notes(slide, index if last else "")}</aside></section>'
         )
     own = {name: (HERE / name).read_text(encoding="utf-8") for name in ("talk.css", "speaker.css", "talk.js")}
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>A Neural Algorithm of Artistic '
-        'Style: a talk</title><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">'
+        'Style: a talk</title><meta name="viewport" content="width=device-width">'
+        '<link rel="icon" href="data:,">'
         f"<style>{''.join(css)}{own['talk.css']}</style>"
         f'<style id="speaker-style" media="not all">{own["speaker.css"]}</style></head>'
         f'<body><div class="reveal"><div class="slides">{"".join(sections)}</div></div>'
@@ -253,8 +261,8 @@ def handout(slides: list[Slide]) -> str:
     """Return a page to print: each slide with its notes in both languages."""
     css = "".join((HERE / name).read_text(encoding="utf-8") for name in ("talk.css", "handout.css"))
     pages = "".join(
-        f'<div class="page"><div class="frame"><div class="slide {classes(s)}">{body(s, still=True)}</div></div>'
-        f'<div class="notes">{notes(s)}</div></div>'
+        f'<div class="page"><div class="frame"><div class="slide {classes(s)}">{body(s, still=True)}'
+        f'</div></div><div class="notes">{notes(s)}</div></div>'
         for s in slides
     )
     return (
