@@ -134,32 +134,32 @@ def picture(slide: Slide, still: bool) -> str:
         whole = figure.part(whole, numbers)
     factor = min(STAGE[0] / whole.width, STAGE[1] / whole.height)
     sides = {"width": int(whole.width * factor), "height": int(whole.height * factor)}
-    return figure.image_tag(whole, alt, **sides, **{"class": "lines"})
+    return figure.image_tag(figure.on_paper(whole), alt, **sides)
 
 
 def panels(pictures: list[Image.Image | None], labels: list[str], alt: str, columns: int = 0) -> str:
     """Lay pictures into a grid, by default the one in which they become largest, with a label under each."""
     label = LABEL if labels else 0
-    shape = min(p.width / p.height for p in pictures if p)  # of the highest
+    tall = [p.height / p.width if p else 0 for p in pictures]
     widest = 0
     for tried in [columns] if columns else range(1, len(pictures) + 1):
-        rows = -(-len(pictures) // tried)
+        rows = [max(tall[first : first + tried]) for first in range(0, len(tall), tried)]
         by_width = (STAGE[0] - GAP[0] * (tried - 1)) / tried
-        by_height = ((STAGE[1] - GAP[1] * (rows - 1)) / rows - label) * shape
+        by_height = (STAGE[1] - GAP[1] * (len(rows) - 1) - label * len(rows)) / sum(rows)
         if min(by_width, by_height) > widest:
             widest, columns = min(by_width, by_height), tried
     cells = []
     for i, each in enumerate(pictures):
         if each is None:
-            cells.append("<span></span>")
+            cells.append(f'<span style="width: {int(widest)}px"></span>')
             continue
         words = labels[i] if i < len(labels) else ""
         caption = f"<figcaption>{escape(words)}</figcaption>" if labels else ""
         said = f"{words or f'picture {i + 1}'}; of: {alt}" if len(pictures) > 1 else alt
         sides = {"width": int(widest), "height": int(widest * each.height / each.width)}
         cells.append(f"<figure>{figure.image_tag(each, said, **sides)}{caption}</figure>")
-    style = f"grid-template-columns: repeat({columns}, {int(widest)}px)"
-    return f'<div class="panels" style="{style}">{"".join(cells)}</div>'
+    width = columns * int(widest) + GAP[0] * (columns - 1)
+    return f'<div class="panels" style="width: {width}px">{"".join(cells)}</div>'
 
 
 def live(slide: Slide, name: str, spec: str, still: bool) -> str:
@@ -187,7 +187,8 @@ def live(slide: Slide, name: str, spec: str, still: bool) -> str:
         '<button class="run">Run (r)</button>'
         '<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
         'aria-label="total loss by evaluation"><polyline points=""/></svg>'
-        '<input class="at" type="range" min="0" value="0" aria-label="evaluation"><p class="says"></p></div></div>'
+        '<input class="at" type="range" min="0" value="0" aria-label="evaluation">'
+        '<p class="says"></p></div></div>'
     )
 
 

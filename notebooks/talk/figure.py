@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -38,6 +38,7 @@ EQUATIONS = {
     ),
 }
 
+PAPER = "#fcfbf8"  # the slides' ground, as in talk.css
 WHITE = 243  # from this value on, all three colours count as paper
 LEAST_SIDE = 40  # pixels: what is smaller is a caption
 
@@ -108,6 +109,11 @@ def part(picture: Image.Image, percents: str) -> Image.Image:
     """Crop to left, top, right, bottom in per cent of the picture's sides."""
     sides = np.array([*picture.size, *picture.size]) / 100
     return picture.crop(tuple(int(v) for v in np.array([float(n) for n in percents.split()]) * sides))
+
+
+def on_paper(picture: Image.Image) -> Image.Image:
+    """Give a drawing on white the ground of the slides, so that it stands in no box."""
+    return ImageChops.multiply(picture, Image.new("RGB", picture.size, PAPER))
 
 
 def frames(data: bytes) -> list[Image.Image]:
