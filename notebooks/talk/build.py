@@ -28,6 +28,7 @@ import figure  # noqa: E402
 OUT = figure.ROOT / "slides"
 STAGE = (1760, 700)  # pixels that a slide of 1920 × 1080 leaves to its picture
 LABEL, GAP = 50, (24, 12)
+FULL_ROWS = 0.15  # by so much smaller panels may be for a grid without a gap at its end
 NOTES = ("say", "number", "ask", "next")
 SPOKEN = {
     "say": ("Say", "말하기"),
@@ -141,13 +142,14 @@ def panels(pictures: list[Image.Image | None], labels: list[str], alt: str, colu
     """Lay pictures into a grid, by default the one in which they become largest, with a label under each."""
     label = LABEL if labels else 0
     tall = [p.height / p.width if p else 0 for p in pictures]
-    widest = 0
+    widest, full = 0, False
     for tried in [columns] if columns else range(1, len(pictures) + 1):
         rows = [max(tall[first : first + tried]) for first in range(0, len(tall), tried)]
         by_width = (STAGE[0] - GAP[0] * (tried - 1)) / tried
         by_height = (STAGE[1] - GAP[1] * (len(rows) - 1) - label * len(rows)) / sum(rows)
-        if min(by_width, by_height) > widest:
-            widest, columns = min(by_width, by_height), tried
+        width = min(by_width, by_height)
+        if width * (1 + FULL_ROWS * (len(tall) % tried == 0)) > widest * (1 + FULL_ROWS * full):
+            widest, columns, full = width, tried, len(tall) % tried == 0
     cells = []
     for i, each in enumerate(pictures):
         if each is None:

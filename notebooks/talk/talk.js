@@ -31,7 +31,7 @@
     const wait = setInterval(() => {
       if (!speaker || speaker.closed) return clearInterval(wait);
       const page = speaker.document;
-      if (!page.querySelector(".speaker-controls") || page.querySelector("#language")) return;
+      if (!page.querySelector("#speaker-controls, .speaker-controls-notes") || page.querySelector("#language")) return;
       clearInterval(wait);
       const style = page.createElement("style");
       style.textContent = document.querySelector("#speaker-style").textContent;
