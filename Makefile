@@ -6,7 +6,7 @@ BIN := .venv/bin
 ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab studio test slow notebooks studies sheet figures bench format
+.PHONY: help setup lab studio test slow notebooks studies sheet slides present figures bench format
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,12 @@ studies: .venv/.installed ## make the stored results again that lessons and answ
 
 sheet: .venv/.installed ## write every question with its answer in one line to notebooks/answers.html, to print
 	$(BIN)/python notebooks/handbook.py --sheet notebooks/answers.html
+
+slides: .venv/.installed ## build the talk: slides/talk.html, one file without a network, and a handout
+	$(BIN)/python notebooks/talk/build.py
+
+present: .venv/.installed ## show the talk, with two runs that start from a slide (s: speaker view)
+	$(BIN)/python notebooks/talk/present.py
 
 bench: .venv/.installed ## measure speed and memory into benchmarks/ (ONLY="1 5": these targets)
 	$(BIN)/python benchmarks/run.py $(ONLY)

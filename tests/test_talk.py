@@ -1,0 +1,257 @@
+"""The talk: its slides, words, minutes, notes, numbers and pictures, and the server beside it."""
+
+import contextlib
+import http.client
+import io
+import json
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.losses import gram_matrix
+from helpers.network import STYLE_LAYERS
+from helpers.objective import Objective
+from helpers.synthesis import white_noise
+
+ROOT = Path(__file__).resolve().parent.parent
+TALK = ROOT / "notebooks" / "talk"
+sys.path.insert(0, str(TALK))
+
+import build
+import figure
+import present
+
+SLIDES = build.read()
+MAIN = [slide for slide in SLIDES if not slide.behind]
+BEHIND = [slide for slide in SLIDES if slide.behind]
+HANGUL = re.compile("[가-힣]")
+
+NUMERAL = re.compile(
+    r"\d[\d.,/]*(?:e-?\d+)?|\b(?:half|thirds?|quarters?|fifths?|tenths?|hundredth|thousandth|twice|double[sd]?"
+    r"|fortyfold|fourfold|tenfold)\b",
+    re.IGNORECASE,
+)
+#: Digits that state nothing: names of layers, of the network, of equations and papers.
+SILENT = re.compile(r"conv\d(?:_\d)?|VGG19|[Ee]quations? \d|Figure \d|from one to five")
+
+
+def name(slide):
+    return slide.title[:40]
+
+
+def squeezed(text):
+    return " ".join(text.split())
+
+
+def text_of(notebook):
+    """Return all words of a notebook: its cells, its printed outputs, its tables and its alt texts."""
+    if notebook == "readme":
+        return squeezed((ROOT / "README.md").read_text(encoding="utf-8"))
+    (path,) = (ROOT / "notebooks").glob(f"{notebook}_*.ipynb")
+    pieces = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        pieces.append("".join(cell["source"]))
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            pieces += ["".join(output.get("text", "")), "".join(data.get("text/plain", ""))]
+            pieces.append(re.sub(r"<[^>]+>", " ", "".join(data.get("text/html", ""))))
+            pieces += [about["alt"] for about in output.get("metadata", {}).values() if "alt" in about]
+    return squeezed(" ".join(pieces))
+
+
+def test_there_are_as_many_slides_as_the_time_allows():
+    assert 28 <= len(MAIN) <= 34
+    assert 9 <= sum(slide.short is not None for slide in MAIN) <= 10
+    assert len(BEHIND) >= 20
+    assert SLIDES == MAIN + BEHIND
+    assert len({slide.title for slide in SLIDES}) == len(SLIDES)
+
+
+def test_the_minutes_add_up():
+    assert sum(slide.minutes for slide in MAIN) == 45
+    assert sum(slide.short or 0 for slide in MAIN) == 15
+    assert all(slide.minutes >= (slide.short or 0.5) for slide in MAIN)
+    assert not any(slide.minutes or slide.short for slide in BEHIND)
+
+
+@pytest.mark.parametrize("slide", MAIN, ids=name)
+def test_a_slide_has_at_most_25_words(slide):
+    assert len(slide.words) <= 25, slide.words
+
+
+@pytest.mark.parametrize("slide", BEHIND, ids=name)
+def test_behind_the_talk_stands_a_question_with_a_short_answer(slide):
+    assert slide.title.endswith("?")
+    assert 5 <= len(slide.fields["text"].split()) <= 25
+
+
+def test_a_question_is_followed_by_its_answer():
+    for slide, after in zip(MAIN, MAIN[1:], strict=False):
+        if slide.title.endswith("?"):
+            assert not after.title.endswith("?"), slide.title
+
+
+@pytest.mark.parametrize("slide", SLIDES, ids=name)
+def test_every_slide_has_notes_in_both_languages(slide):
+    for field in ("say", "number") if slide.behind else build.NOTES:
+        english, korean = slide.fields[field], slide.fields[f"{field} ko"]
+        assert not HANGUL.search(english)
+        assert len(HANGUL.findall(korean)) >= 4, korean
+        assert len(korean) > len(english) / 5
+    if not slide.behind:
+        assert 2 <= len(re.findall(r"[.?:](?:\s|$)", slide.fields["say"])) <= 6
+    words = r"\d|\b(?:one|two|three|four|five|half|quarter|tenth|twice|fifths)\b"
+    assert re.search(words, slide.fields["number"], re.I)
+
+
+def test_the_korean_notes_use_the_words_of_the_glossary():
+    korean = " ".join(v for s in SLIDES for k, v in s.fields.items() if k.endswith(" ko"))
+    glossary = text_of("00")
+    for word in ("그람 행렬", "특징 맵", "콘텐츠 손실", "스타일 손실", "전체 손실", "백색 잡음", "기울기 비율", "가중치", "옵티마이저"):
+        assert word in glossary
+        assert word in korean
+
+
+@pytest.mark.parametrize("slide", SLIDES, ids=name)
+def test_every_number_stands_in_a_notebook_or_is_a_fact(slide):
+    lines = (ROOT / "tests" / "facts" / "talk.txt").read_text(encoding="utf-8").splitlines()
+    facts = dict(line.split(" | ") for line in lines if line and not line.startswith("#"))
+    assert set(facts) <= {each.title for each in SLIDES}
+    held = facts.get(slide.title, "") + " "
+    for notebook, phrase in slide.sources:
+        assert squeezed(phrase) in text_of(notebook), f"notebook {notebook} does not say {phrase!r}"
+        held += phrase + " "
+    numbers = {n.strip(".,/").lower() for n in NUMERAL.findall(held)}
+    english = {k: v for k, v in slide.fields.items() if k in (*build.NOTES, "text", "labels", "choices")}
+    for words in (slide.title, *english.values()):
+        for numeral in NUMERAL.findall(SILENT.sub(" ", words)):
+            assert numeral.strip(".,/").lower() in numbers, f"{numeral!r} in {words!r}"
+
+
+@pytest.mark.parametrize("slide", SLIDES, ids=name)
+def test_every_picture_is_found(slide):
+    for still in (False, True):
+        html = build.picture(slide, still)
+        assert "<pre>" in html or "<img" in html
+        assert html.count("<img") == len(re.findall(r'<img[^>]* alt="[^"]{10,}"', html))
+    panels = re.search(r" panels ([\d ]+)$", slide.fields["picture"])
+    if panels and slide.labels:
+        assert len(slide.labels) == len(panels[1].split())
+
+
+def test_a_picture_that_nobody_stores_is_an_error():
+    with pytest.raises(figure.NotFound, match="stores 0"):
+        figure.find('04 "no such picture"')
+    with pytest.raises(figure.NotFound, match="no file"):
+        figure.find('file images/none.jpg "nothing"')
+
+
+def test_a_figure_is_cut_into_its_pictures_without_its_captions():
+    page = np.full((300, 400, 3), 255, np.uint8)
+    corners = [(40, 10), (40, 140), (40, 270), (180, 10), (180, 140)]
+    for i, (top, left) in enumerate(corners):
+        page[top : top + 90, left : left + 120] = 20 * (i + 1)
+    page[10:20, 10:60:3] = 0  # a title
+    page[160:170, 20:100:4] = 0  # a caption
+    buffer = io.BytesIO()
+    Image.fromarray(page).save(buffer, "JPEG", quality=74)
+    cut = figure.panels(Image.open(buffer))
+    assert [round(np.asarray(p).mean() / 20) for p in cut] == [1, 2, 3, 4, 5]
+    assert all(abs(p.width - 120) < 6 and abs(p.height - 90) < 6 for p in cut)
+
+
+def test_the_page_needs_nothing_from_outside():
+    page = build.deck(SLIDES)
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//|url\(\s*["']?(?:https?:)?//|@import""", page)
+    assert page.count("<section") == len(SLIDES)
+
+
+def test_the_loop_on_the_slide_is_the_algorithm(vgg19, p, a):
+    code = (TALK / "loop.txt").read_text(encoding="utf-8")
+    assert len(code.splitlines()) <= 15
+    height, width = p.shape[2:]
+    names = {
+        "network": vgg19, "p": p, "a": a, "five": STYLE_LAYERS, "white_noise": white_noise, "torch": torch,
+        "height": height, "width": width, "alpha": 1e-2, "beta": 1.0, "evaluations": 1,
+        "gram": lambda F: gram_matrix(F) / F.shape[2:].numel(),
+        "E": lambda G, A: ((G - A) ** 2).sum() / (4 * G.shape[-1] ** 2),
+    }  # fmt: skip
+    exec(code, names)  # one evaluation: the loss is that of the noise
+    total = Objective(vgg19, p, a, alpha=1e-2, engine="plain")(white_noise(height, width))["total"].item()
+    assert names["loss"].item() == pytest.approx(total, rel=1e-4)
+    exec(code, names | {"evaluations": 12}, later := {})
+    assert later["loss"].item() < total / 2
+
+
+@pytest.fixture
+def desk(tmp_path, vgg19, monkeypatch):
+    """A server of a small page, with runs of a few evaluations."""
+    monkeypatch.setattr(present, "RUNS", {"grow": (32, {"evaluations": 3}), "long": (32, {"evaluations": 5000})})
+    (tmp_path / "talk.html").write_text("the deck", encoding="utf-8")
+    moments = present.Moments(lambda: vgg19)
+    server = present.serve(tmp_path / "talk.html", moments=moments)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    moments.stop()
+    server.shutdown()
+    server.server_close()
+
+
+def ask(port, path, method="GET", **headers):
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+
+def state(port, what):
+    return json.loads(ask(port, f"/state?what={what}", X_Talk="1")[1])
+
+
+def test_the_server_gives_the_deck_to_this_machine_only(desk):
+    assert ask(desk, "/") == (200, b"the deck")
+    assert ask(desk, "/?short") == (200, b"the deck")
+    assert ask(desk, "/", Host="evil.example")[0] == 403
+    assert ask(desk, "/", Host=f"127.0.0.1.evil.example:{desk}")[0] == 403
+    assert ask(desk, "/../../etc/passwd")[0] == 404
+    assert ask(desk, "/", method="POST")[0] == 501
+
+
+def test_only_the_talks_own_page_starts_a_run(desk):
+    assert ask(desk, "/start?what=grow")[0] == 403
+    assert ask(desk, "/start?what=grow", X_Talk="1", Sec_Fetch_Site="cross-site")[0] == 403
+    assert ask(desk, "/start?what=grow", method="OPTIONS", Origin="http://evil.example")[0] == 501
+    assert ask(desk, "/state?what=grow", X_Talk="1")[0] == 404  # none of them started it
+    assert ask(desk, "/start?what=none", X_Talk="1")[0] == 404
+
+
+def test_a_run_grows_and_ends(desk):
+    assert ask(desk, "/start?what=grow", X_Talk="1", Sec_Fetch_Site="same-origin")[0] == 200
+    deadline = time.monotonic() + 60
+    while not (now := state(desk, "grow"))["done"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not now["trouble"]
+    assert now["number"] == len(now["losses"]) == 3
+    assert min(now["losses"]) < now["losses"][0]
+    assert now["picture"].startswith("data:image/jpeg;base64,")
+
+
+def test_a_new_run_ends_the_one_before(desk):
+    ask(desk, "/start?what=long", X_Talk="1")
+    while not state(desk, "long")["number"]:
+        time.sleep(0.02)
+    ask(desk, "/start?what=grow", X_Talk="1")
+    deadline = time.monotonic() + 60
+    while not state(desk, "grow")["done"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert state(desk, "long")["done"]
+    assert state(desk, "long")["number"] < 5000
