@@ -10,8 +10,8 @@ import pytest
 TALK = Path(__file__).resolve().parent.parent.parent / "notebooks" / "talk"
 sys.path.insert(0, str(TALK))
 
-import build
-import present
+import build  # noqa: E402
+import present  # noqa: E402
 
 SLIDES = build.read()
 MAIN = [slide for slide in SLIDES if not slide.behind]
@@ -21,12 +21,14 @@ SIZES = [(1920, 1080), (1366, 768), (1024, 768)]
 LOOK = """() => {
   const slide = Reveal.getCurrentSlide(), wrong = [];
   const wide = innerWidth, high = innerHeight, scale = Reveal.getScale();
-  for (const box of [slide, ...slide.querySelectorAll("h2, h2 span, .stage, .line, .panels, .live, .side, pre")]) {
+  const boxes = "h2, h2 span, .stage, .line, .panels, .live, .side, pre";
+  const parts = "h2 span, .stage img, .stage figcaption, pre, .line, button, input, .foot";
+  for (const box of [slide, ...slide.querySelectorAll(boxes)]) {
     if (box.scrollHeight > box.clientHeight + 2 && box.clientHeight) wrong.push("too high: " + box.className);
     if (box.scrollWidth > box.clientWidth + 2 && box.clientWidth) wrong.push("too wide: " + box.className);
   }
   const stage = slide.querySelector(".stage").getBoundingClientRect();
-  for (const part of slide.querySelectorAll("h2 span, .stage img, .stage figcaption, pre, .line, button, input, .foot")) {
+  for (const part of slide.querySelectorAll(parts)) {
     if (part.hidden) continue;
     const at = part.getBoundingClientRect();
     if (at.left < -1 || at.top < -1 || at.right > wide + 1 || at.bottom > high + 1)
@@ -73,8 +75,8 @@ def open_deck(page, address):
 
 def go_to(page, title):
     page.evaluate(
-        """(title) => Reveal.slide(Reveal.getSlides().findIndex((s) => s.innerText.startsWith(title)
-        || s.querySelector("h2").textContent === title))""",
+        """(title) => Reveal.slide(Reveal.getSlides().findIndex(
+            (s) => s.querySelector("h2").textContent.startsWith(title)))""",
         title,
     )
 
@@ -162,7 +164,10 @@ def test_from_a_file_the_stored_result_takes_over_and_says_so(page, deck):
 @pytest.fixture
 def served(deck, monkeypatch):
     """The deck from its server, with short runs of small pictures."""
-    runs = {"grow": (32, {"evaluations": 60}), "vote": (32, {"alpha": 0.0, "init": "content", "evaluations": 40})}
+    runs = {
+        "grow": (32, {"evaluations": 60}),
+        "vote": (32, {"alpha": 0.0, "init": "content", "evaluations": 40}),
+    }
     monkeypatch.setattr(present, "RUNS", runs)
     moments = present.Moments()
     moments.warm_up()
@@ -179,7 +184,9 @@ def test_a_picture_grows_on_the_slide(page, served):
     go_to(page, "Watch it grow")
     before = page.locator(".present .screen img:visible").get_attribute("src")
     page.keyboard.press("r")
-    page.wait_for_function("document.querySelector('.present .says').textContent.includes('evaluation 60 of 60')")
+    page.wait_for_function(
+        "document.querySelector('.present .says').textContent.includes('evaluation 60 of 60')"
+    )
     assert "Live" in page.locator(".present .says").inner_text()
     assert page.locator(".present .screen img:visible").get_attribute("src") != before
     assert len(page.locator(".present polyline").get_attribute("points").split()) == 60
@@ -189,14 +196,15 @@ def test_a_picture_grows_on_the_slide(page, served):
 def test_the_audience_votes_and_the_run_answers(page, served):
     open_deck(page, served[0])
     go_to(page, "No content loss")
-    page.evaluate("Reveal.slide(Reveal.getSlides().findIndex((s) => s.querySelector('.choices')))")
     choice = page.locator(".present .choices button").nth(1)
     for _ in range(3):
         choice.click()
     choice.click(modifiers=["Shift"])
     assert choice.locator("b").inner_text() == "2"
     page.keyboard.press("r")
-    page.wait_for_function("document.querySelector('.present .says').textContent.includes('evaluation 40 of 40')")
+    page.wait_for_function(
+        "document.querySelector('.present .says').textContent.includes('evaluation 40 of 40')"
+    )
 
 
 def test_a_run_in_trouble_gives_way_to_the_stored_result(page, served, monkeypatch):
