@@ -51,7 +51,7 @@ def widgets():
         static = {name: _static(page, name, view) for name, view in _views().items()}
         studio = _studio(page)
         browser.close()
-    shown, share = _live()
+    shown, share, stopped = _live()
     worst = max(max(times) for times in static.values())
     middle = statistics.median(time for times in static.values() for time in times)
     rows = [
@@ -67,6 +67,7 @@ def widgets():
         ("81b", "studio: ms from a setting to its estimate, worst of 20", max(studio), 1000, "≤"),
         ("82a", "live run at 256 px: pictures a second", shown, 2, "≥"),
         ("82b", "live run at 256 px: share of its time for showing", share, 0.1, "≤"),
+        ("82c", "live run at 256 px: ms from pause to standing still, worst of 20", max(stopped), 1000, "≤"),
     ]
     return rows, {"milliseconds of widgets": static | {"studio": studio}}
 
@@ -121,12 +122,21 @@ def _studio(page) -> list[float]:
         server.wait()
 
 
-def _live() -> tuple[float, float]:
-    """Return how many pictures a second a live run shows, and its share of the run's time."""
+def _live() -> tuple[float, float, list[float]]:
+    """Return a live run's pictures a second, its share of the time, and how soon it stood still."""
     p, a = (load_image(name, 256) for name in ("chenonceau", "starry_night"))
     live = LiveRun(VGG19(), p, a, name=None, alpha=2e-3, evaluations=60)
     shown = []
     live._image.observe(lambda _: shown.append(time.perf_counter()), "value")
     live.start()
     live.wait()
-    return (len(shown) - 1) / (shown[-1] - shown[0]), live.share_of_showing
+    rate, share, stopped = (len(shown) - 1) / (shown[-1] - shown[0]), live.share_of_showing, []
+    live = LiveRun(live.network, p, a, name=None, alpha=2e-3, evaluations=1000)
+    for n in range(TIMES):
+        live.start()
+        time.sleep(0.3 + 0.01 * n)
+        began = time.perf_counter()
+        live.pause()
+        live.wait()
+        stopped.append(1e3 * (time.perf_counter() - began))
+    return rate, share, stopped

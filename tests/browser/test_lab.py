@@ -55,7 +55,7 @@ def test_a_live_run_leaves_the_kernel_free_and_marks_what_is_changed(in_lab):
     page.get_by_label("content layer").select_option("conv2_1")
     page.locator("svg text", has_text="conv2_1").wait_for(timeout=10_000)
     page.get_by_role("button", name="pause").click()
-    page.get_by_text("Paused.").wait_for(timeout=3000)
+    page.get_by_text("Paused.").wait_for()
     # A page that is loaded again shows the run where it is.
     said = page.get_by_role("status").filter(has_text="evaluations").inner_text()
     page.get_by_role("menuitem", name="File", exact=True).click()
