@@ -8,11 +8,11 @@ import io
 import multiprocessing
 import os
 import random
-import resource
 import struct
 import sys
 import tempfile
 import time
+import warnings
 import zlib
 from pathlib import Path
 
@@ -93,7 +93,9 @@ def seeds() -> dict[str, list[bytes]]:
         for picture, options in pictures:
             file = io.BytesIO()
             options = {**options, **({"append_images": [rgb.rotate(180)]} if "save_all" in options else {})}
-            picture.copy().save(file, kind, **options)  # a copy, because saving leaves settings behind
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # formats that Pillow will drop
+                picture.copy().save(file, kind, **options)  # a copy, because saving leaves settings behind
             made[kind].append(file.getvalue())
     made |= {kind: [data] for kind, data in _by_hand(rgb, made).items()}
     return made
@@ -198,6 +200,8 @@ def trial(kind: str, files: list[bytes], number: int, path: Path) -> tuple[str, 
 
 def _work(kind: str, files: list[bytes], first: int, last: int, pipe) -> None:
     """Try the files of some numbers, in a process of their own, and tell after each how it ended."""
+    import resource  # not there on Windows
+
     with contextlib.suppress(OSError):  # libtiff complains on the process's own stderr
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -216,7 +220,7 @@ def _work(kind: str, files: list[bytes], first: int, last: int, pipe) -> None:
 
 def run(kind: str, files: list[bytes], number: int) -> dict:
     """Try so many files of a format; a process that dies counts as "other" and is started again."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     row = {"tried": 0, "read": 0, "refused": 0, "other": [], "seconds": 0.0, "MB": 0.0}
     while row["tried"] < number:
         ours, theirs = context.Pipe()

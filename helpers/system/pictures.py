@@ -104,9 +104,10 @@ def read_picture(path: Path, most_pixels: int) -> Image.Image:
             raise Refused(f"{name} cannot be read: {error.strerror}") from error
         if kind := kind_of(path):
             raise Refused(f"{name} is not a picture that can be read: it is {kind}") from error
-        if isinstance(error, UnidentifiedImageError):
+        if isinstance(error, UnidentifiedImageError) and not _starts_like_a_picture(path):
             raise Refused(f"{name} is not a picture that can be read; use JPEG or PNG") from error
         why = str(error) or type(error).__name__
+        why = "only its start is that of a picture" if isinstance(error, UnidentifiedImageError) else why
         raise Refused(f"{name} is damaged ({why}); copy or download it again") from error
 
 
@@ -137,6 +138,13 @@ def kind_of(path: Path) -> str | None:
     return next(
         (kind for key, kind in STARTS.items() if start.lstrip().lower().startswith(key.lower())), None
     )
+
+
+def _starts_like_a_picture(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4).startswith(
+            (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
+        )
 
 
 def _decoded(path: Path, source: Path | io.BytesIO, most_pixels: int) -> Image.Image:
