@@ -30,6 +30,7 @@ STAGE = (1760, 700)  # pixels that a slide of 1920 × 1080 leaves to its picture
 LABEL, GAP = 50, (24, 12)
 FULL_ROWS = 0.15  # by so much smaller panels may be for a grid without a gap at its end
 NOTES = ("say", "number", "ask", "next")
+LEAP = "leap"  # instead of next, where the path of 15 minutes leaves slides out
 SPOKEN = {
     "say": ("Say", "말하기"),
     "number": ("Number", "숫자"),
@@ -174,7 +175,8 @@ def live(slide: Slide, name: str, spec: str, still: bool) -> str:
     if len(shots) != len(at):
         raise figure.NotFound(f"{spec} has {len(shots)} pictures, not {len(at)}")
     if still:
-        some = range(0, len(at), max(1, len(at) // 6))
+        count = min(6, len(at))
+        some = [round(i * (len(at) - 1) / (count - 1)) for i in range(count)]  # first and last among them
         return panels([shots[i] for i in some], [f"after {at[i]}" for i in some], alt)
     tags = [
         figure.image_tag(shot, f"after {n} evaluations; of: {alt}", **{"data-n": n})
@@ -198,13 +200,16 @@ def notes(slide: Slide, index: str = "") -> str:
     """Return the speaker's notes in English and Korean, each in a block of its own."""
     blocks = []
     for code, which in (("en", 0), ("ko", 1)):
-        minutes = f"{slide.minutes:g}" + (f" ({slide.short:g})" if slide.short else "")
-        head = (f"{minutes} minutes", f"{minutes}분")[which] if slide.minutes else ""
+        minutes, short = f"{slide.minutes:g}", f"{slide.short or 0:g}"
+        head = (f"{minutes} min", f"{minutes}분")[which] if slide.minutes else ""
+        if slide.short:
+            head += (f" (short talk: {short} min)", f" (짧은 발표: {short}분)")[which]
         lines = [f"<p><b>{head}</b></p>"] if head else []
-        for name in NOTES:
+        for name in (*NOTES, LEAP):
             words = slide.fields.get(name + (" ko" if which else ""))
             if words:
-                lines.append(f"<p><b>{SPOKEN[name][which]}:</b> {escape(words)}</p>")
+                kind = name if name in ("next", "leap") else "spoken"
+                lines.append(f'<p class="{kind}"><b>{SPOKEN[name][which]}:</b> {escape(words)}</p>')
         blocks.append(f'<div class="{code}" lang="{code}">{"".join(lines)}{index}</div>')
     return "".join(blocks)
 
@@ -265,8 +270,8 @@ def handout(slides: list[Slide]) -> str:
     css = "".join((HERE / name).read_text(encoding="utf-8") for name in ("talk.css", "handout.css"))
     pages = "".join(
         f'<div class="page"><div class="frame"><div class="slide {classes(s)}">{body(s, still=True)}'
-        f'</div></div><div class="notes">{notes(s)}</div></div>'
-        for s in slides
+        f'</div></div><div class="notes">{notes(s)}</div><p class="number">{i}</p></div>'
+        for i, s in enumerate(slides, 1)
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>A Neural Algorithm of Artistic '
