@@ -36,6 +36,7 @@ SPOKEN = {
     "number": ("Number", "숫자"),
     "ask": ("Ask", "질문"),
     "next": ("Next", "다음"),
+    "leap": ("Next in the short talk", "짧은 발표에서 다음"),
 }
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
