@@ -114,6 +114,13 @@ def test_every_slide_has_notes_in_both_languages(slide):
     assert re.search(words, slide.fields["number"], re.I)
 
 
+def test_where_the_short_path_leaves_slides_out_another_sentence_leads_on():
+    for slide, after in pairwise(MAIN):
+        leaves_out = slide.short is not None and after.short is None and slide is not MAIN[-2]
+        assert (build.LEAP in slide.fields) == leaves_out, slide.title
+        assert bool(HANGUL.search(slide.fields.get("leap ko", ""))) == leaves_out
+
+
 def test_the_korean_notes_use_the_words_of_the_glossary():
     korean = " ".join(v for s in SLIDES for k, v in s.fields.items() if k.endswith(" ko"))
     glossary = text_of("00")
@@ -142,7 +149,9 @@ def test_every_number_stands_in_a_notebook_or_is_a_fact(slide):
         assert squeezed(phrase) in text_of(notebook), f"notebook {notebook} does not say {phrase!r}"
         held += phrase + " "
     numbers = {n.strip(".,/").lower() for n in NUMERAL.findall(SILENT.sub(" ", held))}
-    english = {k: v for k, v in slide.fields.items() if k in (*build.NOTES, "text", "labels", "choices")}
+    english = {
+        k: v for k, v in slide.fields.items() if k in (*build.NOTES, build.LEAP, "text", "labels", "choices")
+    }
     for words in (slide.title, *english.values()):
         for numeral in NUMERAL.findall(SILENT.sub(" ", words)):
             assert numeral.strip(".,/").lower() in numbers, f"{numeral!r} in {words!r}"

@@ -27,14 +27,17 @@ import figure  # noqa: E402
 
 OUT = figure.ROOT / "slides"
 STAGE = (1760, 700)  # pixels that a slide of 1920 × 1080 leaves to its picture
+TALL = 790  # pixels of height where no line of text stands below it
 LABEL, GAP = 50, (24, 12)
 FULL_ROWS = 0.15  # by so much smaller panels may be for a grid without a gap at its end
 NOTES = ("say", "number", "ask", "next")
+LEAP = "leap"  # instead of next, where the path of 15 minutes leaves slides out
 SPOKEN = {
     "say": ("Say", "말하기"),
     "number": ("Number", "숫자"),
     "ask": ("Ask", "질문"),
     "next": ("Next", "다음"),
+    "leap": ("Next in the short talk", "짧은 발표에서 다음"),
 }
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -77,6 +80,11 @@ class Slide:
         return [word for word in " ".join(shown).split() if any(letter.isalnum() for letter in word)]
 
     @property
+    def stage(self) -> tuple[int, int]:
+        """Return width and height in pixels that are left to the picture."""
+        return STAGE if "text" in self.fields else (STAGE[0], TALL)
+
+    @property
     def choices(self) -> list[str]:
         """Return what the audience may vote for."""
         return [c.strip() for c in self.fields.get("choices", "").split("|") if c.strip()]
@@ -113,7 +121,7 @@ def picture(slide: Slide, still: bool) -> str:
     kind, _, rest = spec.partition(" ")
     if kind == "equation":
         alt, svg, shape = figure.equation(rest)
-        width = min(STAGE[0] - 160, int(320 * shape))
+        width = min(slide.stage[0] - 160, int(320 * shape))
         return figure.image_tag(svg, alt, width=width, height=int(width / shape))
     if kind == "code":
         code = escape((HERE / rest).read_text(encoding="utf-8").strip())
@@ -128,25 +136,27 @@ def picture(slide: Slide, still: bool) -> str:
         cut = figure.panels(whole)
         try:
             chosen = [cut[int(n) - 1] if n != "0" else None for n in numbers.split()]
-            return panels(chosen, slide.labels, alt, int(slide.fields.get("columns", 0)))
+            return panels(chosen, slide.labels, alt, slide.stage, int(slide.fields.get("columns", 0)))
         except IndexError:
             raise figure.NotFound(f"{spec} has {len(cut)} panels, not {numbers}") from None
     if chosen == "part":
         whole = figure.part(whole, numbers)
-    factor = min(STAGE[0] / whole.width, STAGE[1] / whole.height)
+    factor = min(slide.stage[0] / whole.width, slide.stage[1] / whole.height)
     sides = {"width": int(whole.width * factor), "height": int(whole.height * factor)}
     return figure.image_tag(figure.on_paper(whole), alt, **sides)
 
 
-def panels(pictures: list[Image.Image | None], labels: list[str], alt: str, columns: int = 0) -> str:
+def panels(
+    pictures: list[Image.Image | None], labels: list[str], alt: str, stage: tuple[int, int], columns: int = 0
+) -> str:
     """Lay pictures into a grid, by default the one in which they become largest, with a label under each."""
     label = LABEL if labels else 0
     tall = [p.height / p.width if p else 0 for p in pictures]
     widest, full = 0, False
     for tried in [columns] if columns else range(1, len(pictures) + 1):
         rows = [max(tall[first : first + tried]) for first in range(0, len(tall), tried)]
-        by_width = (STAGE[0] - GAP[0] * (tried - 1)) / tried
-        by_height = (STAGE[1] - GAP[1] * (len(rows) - 1) - label * len(rows)) / sum(rows)
+        by_width = (stage[0] - GAP[0] * (tried - 1)) / tried
+        by_height = (stage[1] - GAP[1] * (len(rows) - 1) - label * len(rows)) / sum(rows)
         width = min(by_width, by_height)
         if width * (1 + FULL_ROWS * (len(tall) % tried == 0)) > widest * (1 + FULL_ROWS * full):
             widest, columns, full = width, tried, len(tall) % tried == 0
@@ -174,8 +184,9 @@ def live(slide: Slide, name: str, spec: str, still: bool) -> str:
     if len(shots) != len(at):
         raise figure.NotFound(f"{spec} has {len(shots)} pictures, not {len(at)}")
     if still:
-        some = range(0, len(at), max(1, len(at) // 6))
-        return panels([shots[i] for i in some], [f"after {at[i]}" for i in some], alt)
+        count = min(6, len(at))
+        some = [round(i * (len(at) - 1) / (count - 1)) for i in range(count)]  # first and last among them
+        return panels([shots[i] for i in some], [f"after {at[i]}" for i in some], alt, slide.stage)
     tags = [
         figure.image_tag(shot, f"after {n} evaluations; of: {alt}", **{"data-n": n})
         for n, shot in zip(at, shots, strict=True)
@@ -198,22 +209,25 @@ def notes(slide: Slide, index: str = "") -> str:
     """Return the speaker's notes in English and Korean, each in a block of its own."""
     blocks = []
     for code, which in (("en", 0), ("ko", 1)):
-        minutes = f"{slide.minutes:g}" + (f" ({slide.short:g})" if slide.short else "")
-        head = (f"{minutes} minutes", f"{minutes}분")[which] if slide.minutes else ""
+        minutes, short = f"{slide.minutes:g}", f"{slide.short or 0:g}"
+        head = (f"{minutes} min", f"{minutes}분")[which] if slide.minutes else ""
+        if slide.short:
+            head += (f" (short talk: {short} min)", f" (짧은 발표: {short}분)")[which]
         lines = [f"<p><b>{head}</b></p>"] if head else []
-        for name in NOTES:
+        for name in (*NOTES, LEAP):
             words = slide.fields.get(name + (" ko" if which else ""))
             if words:
-                lines.append(f"<p><b>{SPOKEN[name][which]}:</b> {escape(words)}</p>")
+                kind = name if name in ("next", "leap") else "spoken"
+                lines.append(f'<p class="{kind}"><b>{SPOKEN[name][which]}:</b> {escape(words)}</p>')
         blocks.append(f'<div class="{code}" lang="{code}">{"".join(lines)}{index}</div>')
     return "".join(blocks)
 
 
 def body(slide: Slide, still: bool = False) -> str:
     """Return what stands on a slide."""
-    text = slide.fields.get("text", "")
+    text, tall = slide.fields.get("text", ""), "" if "text" in slide.fields else " tall"
     return (
-        f'<h2><span>{escape(slide.title)}</span></h2><div class="stage">{picture(slide, still)}</div>'
+        f'<h2><span>{escape(slide.title)}</span></h2><div class="stage{tall}">{picture(slide, still)}</div>'
         f'<p class="line">{escape(text)}</p><div class="foot"></div>'
     )
 
@@ -265,8 +279,8 @@ def handout(slides: list[Slide]) -> str:
     css = "".join((HERE / name).read_text(encoding="utf-8") for name in ("talk.css", "handout.css"))
     pages = "".join(
         f'<div class="page"><div class="frame"><div class="slide {classes(s)}">{body(s, still=True)}'
-        f'</div></div><div class="notes">{notes(s)}</div></div>'
-        for s in slides
+        f'</div></div><div class="notes">{notes(s)}</div><p class="number">{i}</p></div>'
+        for i, s in enumerate(slides, 1)
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>A Neural Algorithm of Artistic '

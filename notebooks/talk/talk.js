@@ -11,6 +11,8 @@
   const talk = shown.filter((s) => !s.matches(".behind"));
   shown.forEach((s, i) => {
     if (short && s.dataset.short) s.dataset.timing = s.dataset.short;
+    const leaps = short && s.querySelector(".notes .leap");
+    s.querySelectorAll(leaps ? ".notes .next" : ".notes .leap").forEach((line) => line.remove());
     s.querySelector(".foot").textContent = i < talk.length ? `${i + 1} / ${talk.length}` : `${i + 1}`;
     s.querySelectorAll(".notes .at").forEach((at) => (at.textContent = `${talk.length + +at.dataset.at}. `));
   });

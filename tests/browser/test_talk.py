@@ -124,6 +124,10 @@ def test_the_short_path_has_ten_slides_and_all_answers(page, deck):
     shown = page.evaluate("Reveal.getSlides().map((s) => s.querySelector('h2').textContent)")
     assert shown == path + [slide.title for slide in SLIDES if slide.behind]
     assert page.evaluate("Reveal.getCurrentSlide().querySelector('.foot').textContent") == f"1 / {len(path)}"
+    assert (
+        page.locator("section:not(.behind) .notes .en .next").count() == 3
+    )  # the others have one of their own
+    assert page.locator("section .notes .en .leap").count() == len(path) - 3
     seconds = page.evaluate(
         "Reveal.getSlides().filter((s) => !s.matches('.behind')).reduce((n, s) => n + +s.dataset.timing, 0)"
     )
