@@ -357,8 +357,9 @@ def test_one_odd_tag_leaves_the_rotation(odd, name, tmp_path):
     ],
 )
 def test_exif_that_cannot_be_read_means_no_rotation(data, tmp_path):
-    path = saved(tmp_path, Image.new("RGB", (8, 4)), "a.jpg", exif=data)
-    assert load_image(path).shape == (1, 3, 4, 8)
+    for name in ("a.jpg", "a.webp", "a.png"):
+        path = saved(tmp_path, Image.new("RGB", (8, 4)), name, exif=data)
+        assert load_image(path).shape == (1, 3, 4, 8)
 
 
 @pytest.mark.parametrize("odd", [(2, 4, b"abc\0"), (4, 1, b"\xff" * 4), (3, 2, b"\1\0\2\0")])
@@ -368,6 +369,17 @@ def test_odd_tags_of_a_tiff_cost_no_picture(odd, tmp_path):
     data, tag = path.read_bytes(), struct.pack("<HHII", 34665, 4, 1, 9)
     assert data.count(tag) == 1
     path.write_bytes(data.replace(tag, struct.pack("<HHI4s", 34665, *odd)))
+    assert load_image(path).shape == (1, 3, 8, 4)
+    assert pixels(path)[0].tolist() == [9, 8, 7]
+
+
+def test_tags_that_pillow_fails_over_leave_a_tiff_its_pixels_and_its_rotation(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.new("RGB", (8, 4), (9, 8, 7)), "a.tif", tiffinfo={274: 6})
+
+    def fails(*arguments, **options):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", fails)
     assert load_image(path).shape == (1, 3, 8, 4)
     assert pixels(path)[0].tolist() == [9, 8, 7]
 
