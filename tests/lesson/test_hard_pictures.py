@@ -123,22 +123,25 @@ def test_a_picture_in_memory_is_converted_too_and_only_once():
 
 
 def ink_profile():
-    """A profile of CMYK in which black ink alone darkens, in equal steps of lightness."""
-    nodes = [255 * (1 - k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
+    """A profile of CMYK on yellow paper, in which black ink alone darkens, down to a fifth of lightness."""
+    nodes = [255 - 204 * k for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
     table = bytes(value for L in nodes for value in (L, 128, 128))
     identity = struct.pack(">9i", *(65536 * v for v in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
     lut = b"mft1\0\0\0\0\x04\x03\x02\0" + identity + bytes(range(256)) * 4 + table + bytes(range(256)) * 3
-    size = 128 + 4 + 12 + len(lut)
-    head = struct.pack(">II", size, 0) + b"\x02\x40\0\0prtrCMYKLab " + bytes(12) + b"acsp" + bytes(28)
-    head += struct.pack(">3i", 63190, 65536, 54061)
-    return head.ljust(128, b"\0") + struct.pack(">I4sII", 1, b"A2B0", 144, len(lut)) + lut
+    paper = b"XYZ \0\0\0\0" + struct.pack(">3i", 55000, 58000, 36000)
+    tags = struct.pack(">I4sII4sII", 2, b"A2B1", 156, len(lut), b"wtpt", 156 + len(lut), len(paper))
+    head = struct.pack(">II", 156 + len(lut + paper), 0) + b"\x02\x40\0\0scnrCMYKLab " + bytes(12)
+    head += b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + tags + lut + paper
 
 
 def test_cmyk_follows_its_profile_and_without_one_its_inks(tmp_path):
-    picture = Image.new("CMYK", (8, 8), (0, 0, 0, 128))
-    with_profile = saved(tmp_path, picture, "a.tif", icc_profile=ink_profile())
-    assert np.abs(pixels(with_profile) - 118).max() <= 1  # lightness 49.8
-    assert np.abs(pixels(saved(tmp_path, picture, "b.tif")) - 127).max() <= 1
+    # The paper is white and the darkest ink is black, whatever they are in the profile.
+    for ink, with_profile, without in ((0, 255, 255), (128, 139, 127), (255, 0, 0)):
+        picture = Image.new("CMYK", (8, 8), (0, 0, 0, ink))
+        tagged = saved(tmp_path, picture, "a.tif", icc_profile=ink_profile())
+        assert np.abs(pixels(tagged) - with_profile).max() <= 1
+        assert np.abs(pixels(saved(tmp_path, picture, "b.tif")) - without).max() <= 1
 
 
 def test_grey_pictures_of_8_and_16_bits_follow_a_grey_profile(tmp_path):
@@ -226,7 +229,13 @@ def test_a_profile_that_is_damaged_or_does_not_fit_is_left_out_with_a_note(pictu
 
 def test_pictures_without_a_profile_and_with_that_of_srgb_keep_their_numbers(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-    for icc in (None, made_profile(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
+    nearly = made_profile((0.3127, 0.3290, 0.6402, 0.3301, 0.30, 0.60, 0.15, 0.06))
+    for icc in (
+        None,
+        made_profile(),
+        nearly,
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    ):
         path = saved(tmp_path, Image.fromarray(noise), icc_profile=icc)
         np.testing.assert_array_equal(np.asarray(to_pil(load_image(path))), noise)
 
@@ -273,7 +282,7 @@ def raw_png(tmp_path, width, bits, colour, line, transparent):
         (4, 0, b"\x12\x31", b"\0\x02", [17, 255, 51, 17]),
         (8, 0, bytes((9, 7, 0, 1)), b"\0\x07", [9, 255, 0, 1]),
         (16, 0, bytes((9, 9, 7, 7, 0, 0, 1, 1)), b"\x07\x07", [9, 255, 0, 1]),
-        (16, 2, bytes(n for n in (9, 7, 0, 1) for _ in range(6)), b"\x07" * 6, [9, 255, 0, 1]),
+        (16, 2, b"\x09\x09" * 3 + b"\x07\x08" * 3 + bytes(6) + b"\1\1" * 3, b"\x07\x08" * 3, [9, 255, 0, 1]),
     ],
 )
 def test_a_transparent_colour_is_white_at_every_depth(bits, colour, line, transparent, expected, tmp_path):
@@ -348,16 +357,30 @@ def test_one_odd_tag_leaves_the_rotation(odd, name, tmp_path):
     ],
 )
 def test_exif_that_cannot_be_read_means_no_rotation(data, tmp_path):
-    path = saved(tmp_path, Image.new("RGB", (8, 4)), "a.jpg", exif=data)
-    assert load_image(path).shape == (1, 3, 4, 8)
+    for name in ("a.jpg", "a.webp", "a.png"):
+        path = saved(tmp_path, Image.new("RGB", (8, 4)), name, exif=data)
+        assert load_image(path).shape == (1, 3, 4, 8)
 
 
-def test_odd_tags_of_a_tiff_cost_no_picture(tmp_path):
-    path = saved(
-        tmp_path, Image.new("RGB", (8, 4), (9, 8, 7)), "a.tif", tiffinfo={274: 6, 306: "a date", 34665: 9}
-    )
-    x = load_image(path)
-    assert x.shape == (1, 3, 8, 4)
+@pytest.mark.parametrize("odd", [(2, 4, b"abc\0"), (4, 1, b"\xff" * 4), (3, 2, b"\1\0\2\0")])
+def test_odd_tags_of_a_tiff_cost_no_picture(odd, tmp_path):
+    tags = {274: 6, 34665: 9}
+    path = saved(tmp_path, Image.new("RGB", (8, 4), (9, 8, 7)), "a.tif", tiffinfo=tags)
+    data, tag = path.read_bytes(), struct.pack("<HHII", 34665, 4, 1, 9)
+    assert data.count(tag) == 1
+    path.write_bytes(data.replace(tag, struct.pack("<HHI4s", 34665, *odd)))
+    assert load_image(path).shape == (1, 3, 8, 4)
+    assert pixels(path)[0].tolist() == [9, 8, 7]
+
+
+def test_tags_that_pillow_fails_over_leave_a_tiff_its_pixels_and_its_rotation(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.new("RGB", (8, 4), (9, 8, 7)), "a.tif", tiffinfo={274: 6})
+
+    def fails(*arguments, **options):
+        raise struct.error("required argument is not an integer")
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", fails)
+    assert load_image(path).shape == (1, 3, 8, 4)
     assert pixels(path)[0].tolist() == [9, 8, 7]
 
 
