@@ -165,10 +165,9 @@ def is_made(panel: Panel, folder: Path) -> bool:
     """Return whether the panel's file is there, whole, and made as the panel says."""
     path = folder / panel.file
     try:
-        with Image.open(path) as picture:
-            picture.load()  # every pixel: damage shows here or not at all
+        load_image(path)  # every pixel: damage shows here or not at all
         return read_record(path).get("panel") == panel.description()
-    except (OSError, SyntaxError, ValueError):
+    except (OSError, ValueError):
         return False
 
 
@@ -233,10 +232,10 @@ def contact_sheet(panels: Sequence[Panel], folder: Path, path: Path, side: int =
     draw = ImageDraw.Draw(sheet)
     for i, panel in enumerate(panels):
         x, y = 8 + i % columns * width, 8 + i // columns * height
-        if (folder / panel.file).is_file():
-            with Image.open(folder / panel.file) as picture:
-                sheet.paste(ImageOps.contain(picture, box), (x, y))
-        else:
+        try:
+            picture = to_pil(load_image(folder / panel.file))
+            sheet.paste(ImageOps.contain(picture, box), (x, y))
+        except (OSError, ValueError):  # not made yet, or damaged since: the next run makes it
             draw.rectangle((x, y, x + box[0], y + box[1]), fill="#dddddd")
         words = [(panel.style_layers or [panel.content_layer])[-1]]
         words += [Path(panel.style).stem] if panel.style else []
