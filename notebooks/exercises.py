@@ -144,10 +144,10 @@ What a check passed is kept in a small file in the cache folder, from one day to
 
 
 def marked(cells: list[nbformat.NotebookNode], number: int, part: str) -> list[nbformat.NotebookNode]:
-    """Tag cells as written here, out of slides, with the same names each time."""
+    """Tag cells as written here, with the same names each time."""
     for i, cell in enumerate(cells):
         cell["id"] = f"{part}-{number}-{i}"
-        cell.metadata = {"slideshow": {"slide_type": "skip"}, "tags": [TAG]}
+        cell.metadata = {"tags": [TAG]}
     return cells
 
 

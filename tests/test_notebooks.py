@@ -72,12 +72,6 @@ def test_code_cells_are_short(notebook):
     assert not long, long[0]
 
 
-def test_every_cell_knows_its_place_in_a_slide_show(notebook):
-    types = {cell.metadata["slideshow"]["slide_type"] for cell in notebook.cells}
-    assert types <= {"slide", "subslide", "fragment", "skip", "notes", "-"}
-    assert notebook.cells[0].metadata["slideshow"]["slide_type"] == "slide"
-
-
 @pytest.mark.parametrize("name", LESSONS)
 def test_it_has_the_parts_of_a_lesson(name):
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)

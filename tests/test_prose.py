@@ -1,6 +1,6 @@
 """Numbers in the notebooks' prose: each is held by a check that runs with the notebook, or is a listed fact.
 
-A check is an ``assert condition, "words"`` in a cell tagged ``check``, which readers and slides do not see.
+A check is an ``assert condition, "words"`` in a cell tagged ``check``, which readers do not see.
 Its words are words of the prose. ``facts/NAME.txt`` lists phrases with numbers that no run decides: years,
 counts of layers, settings.
 """
@@ -105,9 +105,8 @@ def test_the_words_of_every_check_and_fact_stand_in_the_prose(name):
     assert not stale, "checks or facts of sentences that are gone:\n" + "\n".join(stale)
 
 
-def test_checks_are_hidden_from_readers_and_slides(name):
+def test_checks_are_hidden_from_readers(name):
     for cell in filter(is_check, read(name).cells):
-        assert cell.metadata["slideshow"]["slide_type"] == "skip"
         assert cell.metadata["jupyter"]["source_hidden"] is True
         assert {"remove-cell", "hide-input"} & set(cell.metadata["tags"])
         assert not cell.outputs
