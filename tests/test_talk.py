@@ -177,9 +177,10 @@ def test_a_picture_that_nobody_stores_is_an_error():
 
 def test_a_figure_is_cut_into_its_pictures_without_its_captions():
     page = np.full((300, 400, 3), 255, np.uint8)
-    corners = [(40, 10), (40, 140), (40, 270), (180, 10), (180, 140)]
+    corners = [(40, 10), (40, 135), (40, 260), (180, 10), (180, 135)]  # gaps of 5 px, as in the notebooks
+    noise = np.random.default_rng(0).integers(-20, 20, (90, 120, 3))
     for i, (top, left) in enumerate(corners):
-        page[top : top + 90, left : left + 120] = 20 * (i + 1)
+        page[top : top + 90, left : left + 120] = 20 * (i + 1) + noise
     page[10:20, 10:60:3] = 0  # a title
     page[160:170, 20:100:4] = 0  # a caption
     buffer = io.BytesIO()
@@ -187,6 +188,19 @@ def test_a_figure_is_cut_into_its_pictures_without_its_captions():
     cut = figure.panels(Image.open(buffer))
     assert [round(np.asarray(p).mean() / 20) for p in cut] == [1, 2, 3, 4, 5]
     assert all(abs(p.width - 120) < 6 and abs(p.height - 90) < 6 for p in cut)
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [
+        ('05 "Artworks in the first row, photographs in the first column"', 15),
+        ('07 "The smaller the tiles, the larger the style loss"', 5),
+        ('08 "Clamped inside the loss, the dots stay"', 3),
+    ],
+)
+def test_pictures_with_a_few_grey_pixels_between_them_are_cut_apart(spec, count):
+    _, data = figure.find(spec)
+    assert len(figure.panels(Image.open(io.BytesIO(data)))) == count
 
 
 def test_the_page_needs_nothing_from_outside():
@@ -226,7 +240,7 @@ def desk(tmp_path, vgg19, monkeypatch):
     server = present.serve(tmp_path / "talk.html", moments=moments)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
-    moments.stop()
+    moments.close()
     server.shutdown()
     server.server_close()
 

@@ -45,6 +45,7 @@ class Moments:
         self._make, self._network = network, None
         self._lock, self._turn, self._stop = threading.Lock(), threading.Lock(), threading.Event()
         self._states: dict[str, dict] = {}
+        self._thread: threading.Thread | None = None
 
     def warm_up(self) -> None:
         """Read the network's weights, so that the first run does not wait for them."""
@@ -63,11 +64,18 @@ class Moments:
             self._stop = stop = threading.Event()
             state = {"number": 0, "losses": [], "left": 100.0, "picture": "", "done": False, "trouble": ""}
             self._states[what] = state
-        threading.Thread(target=self._compute, args=(state, stop, size, settings), daemon=True).start()
+        self._thread = threading.Thread(target=self._compute, args=(state, stop, size, settings), daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """End the run that goes on, if there is one, after its evaluation."""
         self._stop.set()
+
+    def close(self) -> None:
+        """End the run that goes on and wait for it: PyTorch must not compute while Python ends."""
+        self.stop()
+        if self._thread:
+            self._thread.join(timeout=20)
 
     def state(self, what: str) -> dict:
         """Return a run's evaluations so far, total losses, newest picture, and whether it has ended.
@@ -182,7 +190,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print()
     finally:
-        moments.stop()
+        moments.close()
         server.server_close()
 
 

@@ -178,7 +178,7 @@ def served(deck, monkeypatch):
     server = present.serve(deck, moments=moments)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/", moments
-    moments.stop()
+    moments.close()
     server.shutdown()
     server.server_close()
 
