@@ -21,6 +21,9 @@ _MACHINE = threading.Lock()
 #: Seconds between two pictures on the page, at least.
 BETWEEN = 0.25
 
+#: Without a kernel JupyterLab puts a red icon beside every part of a widget; the text says it once.
+NO_ICONS = "<style>.jupyter-widgets-disconnected::before { display: none !important; }</style>"
+
 RATIOS = [10 ** (exponent / 4) for exponent in range(-20, 5)]
 
 
@@ -230,7 +233,7 @@ class LiveRun(ipywidgets.VBox):
         more = f" {left:.0f} s left." if words == "Running." and math.isfinite(left) else ""
         saved = " Saved every ten seconds." if self._path else ""
         done = f"{result.evaluations} of {self.run.settings.evaluations} evaluations."
-        self._status.value = f'<span role="status">{words} {done}{more}{saved} {result.note}</span>'
+        self._status.value = f'{NO_ICONS}<span role="status">{words} {done}{more}{saved} {result.note}</span>'
         self._shown = time.perf_counter()
         self._show_seconds += self._shown - began
 

@@ -17,6 +17,7 @@ const STYLE = `
 .nst figure { margin: 0; } .nst figcaption { text-align: center; }
 .nst canvas, .nst img { image-rendering: auto; }
 .nst .pixels { image-rendering: pixelated; }
+.jupyter-widgets-disconnected::before { display: none !important; }
 `;
 const begin = (el) => {
   const root = make("div", { className: "nst" }, make("style", { textContent: STYLE }));
