@@ -11,6 +11,7 @@ import argparse
 import base64
 import io
 import json
+import os
 import sys
 import threading
 import webbrowser
@@ -45,12 +46,21 @@ class Moments:
         self._make, self._network = network, None
         self._lock, self._turn, self._stop = threading.Lock(), threading.Lock(), threading.Event()
         self._states: dict[str, dict] = {}
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def warm_up(self) -> None:
         """Read the network's weights, so that the first run does not wait for them."""
         with self._turn:
             self._network = self._network or self._make()
+
+    def warm_up_soon(self) -> None:
+        """Do the same in a thread."""
+        self._begin(self.warm_up)
+
+    def _begin(self, work: Callable, *words) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        self._threads.append(threading.Thread(target=work, args=words, daemon=True))
+        self._threads[-1].start()
 
     def start(self, what: str) -> None:
         """Begin a run anew; one that goes on is ended first.
@@ -74,8 +84,8 @@ class Moments:
     def close(self) -> None:
         """End the run that goes on and wait for it: PyTorch must not compute while Python ends."""
         self.stop()
-        if self._thread:
-            self._thread.join(timeout=20)
+        for thread in self._threads:
+            thread.join(timeout=20)
 
     def state(self, what: str) -> dict:
         """Return a run's evaluations so far, total losses, newest picture, and whether it has ended.
@@ -182,7 +192,7 @@ def main() -> None:
     print(
         "Keys: s speaker view, k English or Korean notes, r run, g a slide's number. Ctrl-C ends.", flush=True
     )
-    threading.Thread(target=moments.warm_up, daemon=True).start()
+    moments.warm_up_soon()
     if not options.no_browser:
         webbrowser.open(address)
     try:
@@ -196,3 +206,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    # Not by Python's own end: threads that PyTorch left behind for a run would end it with an abort.
+    sys.stdout.flush()
+    os._exit(0)
