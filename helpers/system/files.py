@@ -41,10 +41,11 @@ def check_file(path: Path, kind: str, taken: dict[str, Path | None]) -> None:
         OSError: If its folder is missing or cannot be written to, or its name is too long.
     """
     folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir():
-        raise FileNotFoundError(
-            f"cannot write {str(path)!r}: {str(folder)!r} is no folder, or it is one itself"
-        )
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {str(path)!r}: it is a folder")
+    if not folder.is_dir():
+        missing = f"its folder is missing, {str(folder)!r} is no folder"
+        raise FileNotFoundError(f"cannot write {str(path)!r}: {missing}")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"cannot write {str(path)!r}: the folder {str(folder)!r} cannot be written to")
     for other, file in taken.items():
