@@ -200,7 +200,7 @@ def run(arguments: argparse.Namespace, watch: Watch) -> int:
         every=arguments.every,
         resume=arguments.resume,
     )
-    result = run.to_the_end(progress=bool(sys.stderr and sys.stderr.isatty()))
+    result = run.to_the_end(progress=sys.stderr.isatty())
     sources = {"p": content, "a": style}
     names = {key: picture_path(source).name for key, source in sources.items() if source is not None}
     record = make_record(result, network, command=arguments.command, preset=preset.name, **names)

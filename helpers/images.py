@@ -29,6 +29,9 @@ RECORD_KEY = "neural style record"
 #: The EXIF tag ImageDescription.
 DESCRIPTION = 0x010E
 
+#: Most characters of a record in a JPEG, whose metadata ends at 65,533 bytes with their heads.
+MOST_IN_JPEG = 65_000
+
 
 def picture_names(kind: str | None = None) -> list[str]:
     """Return the names of the series' own pictures.
@@ -145,6 +148,7 @@ def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None
         image: (1, 3, H, W), RGB; values outside [0, 1] are clipped.
         path: Ends in .png, .jpg, .jpeg or .webp, in a folder that exists.
         record: How the picture was made; kept in a PNG's text, or in the description (EXIF) of the others.
+            A JPEG has no room for more than 64 KB, and is then written without.
 
     Returns:
         The path.
@@ -156,9 +160,10 @@ def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None
     path = check_output(path)
     picture = to_pil(image)
     options = {"quality": 92, "icc_profile": made_profile()}
-    if record is not None:
+    text = None if record is None else f"{RECORD_KEY}: {json.dumps(record)}"
+    if text and (len(text) < MOST_IN_JPEG or path.suffix.lower() == ".webp"):
         options["exif"] = Image.Exif()
-        options["exif"][DESCRIPTION] = f"{RECORD_KEY}: {json.dumps(record)}"
+        options["exif"][DESCRIPTION] = text
     if path.suffix.lower() == ".png":
         text = PngImagePlugin.PngInfo()
         text.add(b"sRGB", b"\x01")  # relative colorimetric

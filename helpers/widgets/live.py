@@ -141,8 +141,9 @@ class LiveRun(ipywidgets.VBox):
 
     def pause(self) -> None:
         """Stop after the evaluation that it is at."""
-        self._steps = 0
-        self.run.stop("paused")
+        if self.is_running:  # else the next start would end at once
+            self._steps = 0
+            self.run.stop("paused")
 
     def stop(self) -> None:
         """Stop after the evaluation that it is at, and save the run where runs are saved."""

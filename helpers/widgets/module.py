@@ -11,7 +11,8 @@ class Module(anywidget.AnyWidget):
 
     Attributes:
         data: What the view shows, as JSON holds it.
-        asked: What the page asked for last; a new question has a new ``number``.
+        asked: What the page asked for last; every question has another ``number``, also after
+            the page was loaded again.
     """
 
     data = traitlets.Dict().tag(sync=True)

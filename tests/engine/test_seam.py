@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from helpers.engine import Way, features, seam
+from helpers.engine.gram import gram_gradient
 from helpers.images import load_image
 from helpers.losses import gram_matrix
 from helpers.network import LAYERS, VGG19
@@ -84,6 +85,16 @@ def test_nothing_deeper_than_asked_is_computed(vgg19, monkeypatch, p):
     )
     list(features(vgg19, p, ["conv2_2"], [], FLOAT32))
     assert [layer for (layer,) in computed] == [vgg19.conv2_1, vgg19.conv2_2]  # the first block is in strips
+
+
+def test_a_gram_matrixs_gradient_in_bfloat16_has_the_error_of_one_rounding(generator):
+    F = torch.randn(2, 64, 9, 7, generator=generator).relu().bfloat16()
+    at_G = torch.randn(2, 64, 64, generator=generator)
+    x = F.float().requires_grad_()
+    (theirs,) = torch.autograd.grad((gram_matrix(x) * at_G).sum(), x)
+    ours = gram_gradient(F, at_G)
+    assert ours.dtype == torch.bfloat16 and ours.shape == F.shape
+    assert 1e-4 < relative_error(ours.float(), theirs) < 0.005
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps"])

@@ -21,6 +21,15 @@ def test_every_format_carries_the_record(ending, tmp_path):
         read_record(save_image(load_image("ducks", 40), tmp_path / f"y.{ending}"))
 
 
+@pytest.mark.parametrize(("ending", "kept"), [("png", True), ("webp", True), ("jpg", False)])
+def test_a_record_that_is_too_long_costs_no_picture(ending, kept, tmp_path):
+    record = RECORD | {"gradient_ratios": [[n, 1 / 3] for n in range(5000)]}
+    file = save_image(load_image("ducks", 40), tmp_path / f"x.{ending}", record)
+    assert load_image(file).shape[3] == 40
+    if kept:
+        assert read_record(file) == record
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp"])
 def test_a_mutated_file_is_a_record_or_one_clear_error(ending, tmp_path):
     whole = save_image(torch.zeros(1, 3, 8, 8), tmp_path / f"x.{ending}", RECORD).read_bytes()

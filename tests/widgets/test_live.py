@@ -38,6 +38,15 @@ def test_it_starts_pauses_and_goes_on_from_the_same_loss(vgg19, p, a):
     assert count(widget) == 40 and "Finished" in widget._status.value
 
 
+def test_pause_and_stop_while_it_stands_still_do_not_end_the_next_start(vgg19, p, a):
+    widget = made(vgg19, p, a, evaluations=5)
+    widget.pause()
+    widget.stop()
+    widget.start()
+    widget.wait(30)
+    assert count(widget) == 5
+
+
 def test_a_step_is_one_evaluation(vgg19, p, a):
     widget = made(vgg19, p, a)
     for n in (1, 2):

@@ -25,8 +25,7 @@ export default {
       }
       root.append(network, show(data.layers.find((l) => l.name === layer)));
     };
-    let number = 0;
-    const ask = (what) => { model.set("asked", { ...what, number: ++number }); model.save_changes(); };
+    const ask = (what) => { model.set("asked", { ...what, number: Date.now() }); model.save_changes(); };
     // A picture of one's own, made small here: what travels to the kernel is a JPEG of 512 px at most.
     const send = (image, width, height, label) => {
       const factor = Math.min(1, 512 / Math.max(width, height));

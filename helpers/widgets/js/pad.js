@@ -1,7 +1,7 @@
 // α/β: a point to drag between style and content; the nearest picture of a sweep, and its two losses.
 export default {
   render({ model, el }) {
-    let number = 0, place = 0.5;
+    let place = 0.5;
     const draw = () => {
       const { pictures, width, height, low, high, asks, said } = model.get("data"), root = begin(el);
       const at = (ratio) => (Math.log10(ratio) - low) / (high - low), ratio = () => 10 ** (low + place * (high - low));
@@ -49,7 +49,7 @@ export default {
         const button = make("button", { type: "button", textContent: "compute the picture at the point" }), note = make("span", { role: "alert", textContent: said || "" });
         button.addEventListener("click", () => {
           note.textContent = "Computing …";
-          model.set("asked", { ratio: +ratio().toPrecision(3), number: ++number });
+          model.set("asked", { ratio: +ratio().toPrecision(3), number: Date.now() });
           model.save_changes();
         });
         root.append(make("div", { className: "row" }, button, note));
