@@ -7,12 +7,26 @@ import argparse
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from helpers.controls import COLOURS, Style, grey, in_colours_of, with_colours_of
 from helpers.engine import PRECISIONS
-from helpers.images import INITS, check_output, load_image, picture_names, picture_path, save_image
+from helpers.images import (
+    INITS,
+    LARGEST_SIDE,
+    check_output,
+    fitted,
+    load_alpha,
+    load_image,
+    load_mask,
+    picture_names,
+    picture_path,
+    save_image,
+)
 from helpers.losses import PRESETS
 from helpers.network import STYLE_LAYERS, VGG19, best_device
+from helpers.optimisers import OPTIMISERS
 from helpers.record import make_record
 from helpers.synthesis import Run
 from helpers.system.files import at_home, check_file, whole_file
@@ -31,7 +45,12 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--size", type=int, default=256, help="longer side in pixels (default: %(default)s)")
+    common.add_argument(
+        "--size",
+        type=size_in,
+        default=256,
+        help="longer side in pixels, or 'own' for the file's own size (default: %(default)s)",
+    )
     common.add_argument(
         "--steps", type=int, default=100, help="evaluations of the loss (default: %(default)s)"
     )
@@ -74,6 +93,34 @@ def build_parser() -> argparse.ArgumentParser:
     picture.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint; the other arguments as they were"
     )
+    picture.add_argument(
+        "--optimiser", choices=OPTIMISERS, default=OPTIMISERS[0], help="(default: %(default)s)"
+    )
+    picture.add_argument(
+        "--learning-rate", type=float, default=0.02, metavar="R", help="of Adam (default: %(default)s)"
+    )
+    picture.add_argument(
+        "--init",
+        default="noise",
+        metavar="START",
+        help=f"start: {', '.join(INITS)}, or a picture, such as a smaller result (default: %(default)s)",
+    )
+    picture.add_argument(
+        "--tv",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="weight of the total variation, against grain (default: %(default)g; try 3e4)",
+    )
+    picture.add_argument(
+        "--tiles",
+        type=int,
+        nargs="?",
+        const=512,
+        metavar="PIXELS",
+        help="compute in tiles of this side: the same numbers in less memory and more time "
+        "(default: the whole picture at once; %(const)s if no number is given)",
+    )
 
     transfer = commands.add_parser(
         "transfer",
@@ -82,11 +129,26 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
     )
     transfer.add_argument("content", metavar="CONTENT", help="photograph")
-    transfer.add_argument("style", metavar="STYLE", help="artwork")
+    transfer.add_argument(
+        "style", metavar="STYLE", help="artwork; or several with weights, as in a.jpg:0.7,b.jpg:0.3"
+    )
     transfer.add_argument("--layer", default="conv4_2", help="content layer (default: %(default)s)")
     transfer.add_argument("--alpha", type=float, help="weight of the content (default: the preset's)")
     transfer.add_argument("--beta", type=float, help="weight of the style (default: the preset's)")
-    transfer.add_argument("--init", choices=INITS, default="noise", help="start (default: %(default)s)")
+    transfer.add_argument(
+        "--colours",
+        choices=COLOURS,
+        help="keep: paint the luminance (Y of YIQ) and keep the photograph's colours; match: give the "
+        "artwork the mean and covariance of the photograph's colours first",
+    )
+    transfer.add_argument(
+        "--mask",
+        type=pictures_in,
+        default=(),
+        metavar="M1,M2,...",
+        help="for each artwork a picture that is white where its style goes, of any size; of two artworks "
+        "the second goes where one mask is black",
+    )
 
     content = commands.add_parser(
         "content",
@@ -100,14 +162,31 @@ def build_parser() -> argparse.ArgumentParser:
     style = commands.add_parser(
         "style", parents=[picture, common], help="what Gram matrices know of a picture's style", epilog=EPILOG
     )
-    style.add_argument("style", metavar="IMAGE", help="artwork")
+    style.add_argument(
+        "style", metavar="IMAGE", help="artwork; or several with weights, as in a.jpg:0.7,b.jpg:0.3"
+    )
     for sub in (transfer, style):
         sub.add_argument(
             "--layers",
-            type=lambda text: text.split(","),
+            type=layers_in,
             default=list(STYLE_LAYERS),
             metavar="L1,L2,...",
-            help=f"style layers (default: {','.join(STYLE_LAYERS)})",
+            help=f"style layers (default: {','.join(STYLE_LAYERS)}); "
+            "with weights as in conv1_1:0.5,conv2_1:2",
+        )
+        sub.add_argument(
+            "--style-scale",
+            type=float,
+            default=1.0,
+            metavar="S",
+            help="size of the artwork, as a part of that of the picture (default: %(default)g)",
+        )
+        sub.add_argument(
+            "--style-mask",
+            type=pictures_in,
+            default=(),
+            metavar="M1,M2,...",
+            help="for each artwork a picture that is white where its style is read",
         )
 
     figure = commands.add_parser(
@@ -177,34 +256,43 @@ def run(arguments: argparse.Namespace, watch: Watch) -> int:
         return run_paper_images()
     preset = PRESETS[arguments.preset]
     content, style = getattr(arguments, "content", None), getattr(arguments, "style", None)
-    output, record_file = check_files(arguments, content, style)
-    p = load_image(content, arguments.size) if content is not None else None
-    a = load_image(style, arguments.size) if style is not None else None
+    artworks = [] if style is None else [weighted(part) for part in pictures_in(style)]
+    output, record_file = check_files(arguments, content, [name for name, _ in artworks])
+    colours = getattr(arguments, "colours", None)
+    photograph = load_image(content, arguments.size) if content is not None else None
+    p, styles = in_chosen_colours(photograph, load_styles(arguments, artworks, photograph), colours)
     alpha, beta = getattr(arguments, "alpha", None), getattr(arguments, "beta", None)
     network = VGG19(arguments.weights, arguments.pooling, preset.normalised).to(best_device())
 
     run = watch.run = Run(
         network,
         p,
-        a,
+        styles or None,
         content_layer=getattr(arguments, "layer", "conv4_2"),
         style_layers=getattr(arguments, "layers", STYLE_LAYERS),
         form=preset.form,
         alpha=preset.alpha if alpha is None else alpha,
         beta=preset.beta if beta is None else beta,
-        init=getattr(arguments, "init", "noise"),
+        tau=arguments.tv,
+        tile=arguments.tiles,
+        init=start(arguments.init, arguments.size, p if p is not None else styles[0].a),
         seed=arguments.seed,
         evaluations=arguments.steps,
+        optimiser=arguments.optimiser,
+        learning_rate=arguments.learning_rate,
         precision=arguments.precision,
         checkpoint=arguments.checkpoint,
         every=arguments.every,
         resume=arguments.resume,
     )
     result = run.to_the_end(progress=sys.stderr.isatty())
-    sources = {"p": content, "a": style}
-    names = {key: picture_path(source).name for key, source in sources.items() if source is not None}
-    record = make_record(result, network, command=arguments.command, preset=preset.name, **names)
-    save_image(result.image, output, record)
+    image, opaque = result.image, None
+    if colours == "keep":
+        image = with_colours_of(image, photograph.to(image.device))
+    if content is not None and output.suffix.lower() not in (".jpg", ".jpeg"):
+        opaque = load_alpha(content, arguments.size)
+    record = make_record(result, network, command=arguments.command, preset=preset.name, **told(arguments))
+    save_image(image, output, record, opaque)
     text = json.dumps(record, indent=2, allow_nan=False)
     if record_file:
         with whole_file(record_file) as part:
@@ -215,14 +303,86 @@ def run(arguments: argparse.Namespace, watch: Watch) -> int:
     return watch.exit_code or (1 if result.stopped == "diverged" else 0)
 
 
-def check_files(arguments, content, style) -> tuple[Path, Path | None]:
+def load_styles(arguments, artworks: list[tuple[str, float]], photograph) -> list[Style]:
+    """Return the artworks with their weights and masks, of the size that was asked for.
+
+    Raises:
+        ValueError: If a number of masks does not fit, a weight or a scale is out of range, or a picture is
+            none.
+    """
+    if not artworks:
+        return []
+    size, scale = arguments.size, arguments.style_scale
+    if not 0 < scale < float("inf"):
+        raise ValueError(f"--style-scale is {scale!r}; it must be a positive number")
+    if size is None and photograph is not None:
+        size = max(photograph.shape[2:])
+    if size is not None and not 1 <= round(size * scale) <= LARGEST_SIDE:
+        sides = f"{round(size * scale)} px, and sides from 1 to {LARGEST_SIDE} are allowed"
+        raise ValueError(f"--style-scale {scale:g} makes the artwork {sides}")
+    if size is not None:
+        size = round(size * scale)
+    where = [load_mask(mask) for mask in getattr(arguments, "mask", ())]
+    if len(where) == 1 and len(artworks) == 2:
+        where.append(1 - where[0])
+    of = [load_mask(mask) for mask in arguments.style_mask]
+    for option, masks in (("--mask", where), ("--style-mask", of)):
+        if len(masks) not in (0, len(artworks)):
+            raise ValueError(
+                f"{option} names {len(masks)} masks for {len(artworks)} artworks; give one for each"
+            )
+    return [
+        Style(load_image(name, size), weight, where[i] if where else None, of[i] if of else None)
+        for i, (name, weight) in enumerate(artworks)
+    ]
+
+
+def in_chosen_colours(p, styles: list[Style], colours: str | None):
+    """Return the photograph and the artworks in the colours that a run with these controls sees."""
+    if colours == "keep":
+        return grey(p), [replace(style, a=grey(style.a, like=p)) for style in styles]
+    if colours == "match":
+        return p, [replace(style, a=in_colours_of(style.a, p)) for style in styles]
+    return p, styles
+
+
+def start(init: str, size: int | None, like):
+    """Return a way to start by its name, or the picture of a file, of the size of another one."""
+    return init if init in INITS else fitted(load_image(init, size), *like.shape[2:])
+
+
+def told(arguments) -> dict:
+    """Return for the record what a run cannot know: names of pictures, and what was done before and after."""
+    known = {}
+    for key, name in (("p", "content"), ("a", "style"), ("mask", "mask"), ("style_mask", "style_mask")):
+        if value := getattr(arguments, name, None):
+            parts = pictures_in(value) if name == "style" else (value,) if name == "content" else value
+            names = [picture_path(weighted(part)[0]).name for part in parts]
+            known[key] = names[0] if len(names) == 1 else names
+    if arguments.init not in INITS:
+        known["start"] = picture_path(arguments.init).name
+    for name in ("colours", "style_scale"):
+        if (value := getattr(arguments, name, None)) not in (None, 1.0):
+            known[name] = value
+    return known
+
+
+def check_files(arguments, content, artworks) -> tuple[Path, Path | None]:
     """Return the files of the picture and of its record, None for none or for standard output.
 
     Raises:
         ValueError, OSError: If one cannot be written, or is a file that is needed otherwise.
     """
-    sources = {"CONTENT": content, "STYLE": style}
-    taken = {name: picture_path(source) for name, source in sources.items() if source is not None}
+    sources = {"CONTENT": () if content is None else (content,), "STYLE": artworks}
+    sources |= {
+        f"--{name}": getattr(arguments, name.replace("-", "_"), ()) for name in ("mask", "style-mask")
+    }
+    sources["--init"] = () if arguments.init in INITS else (arguments.init,)
+    taken = {
+        f"{kind} {number}" if number > 1 else kind: picture_path(source)
+        for kind, several in sources.items()
+        for number, source in enumerate(several, 1)
+    }
     output = check_output(arguments.output)
     files = {"-o": output}
     if arguments.json not in (None, "-"):
@@ -239,11 +399,31 @@ def pictures_in(text: str) -> tuple[str, ...]:
     """Return the pictures of a list with commas between them; a file's own name may have commas too."""
     parts, found = text.split(","), []
     while parts:
-        lengths = [n for n in range(len(parts), 1, -1) if at_home(",".join(parts[:n])).is_file()]
-        length = lengths[0] if lengths else 1
+        joined = ((n, weighted(",".join(parts[:n]))[0]) for n in range(len(parts), 1, -1))
+        length = next((n for n, name in joined if at_home(name).is_file()), 1)
         found.append(",".join(parts[:length]))
         parts = parts[length:]
     return tuple(found)
+
+
+def weighted(text: str) -> tuple[str, float]:
+    """Return name and weight of NAME:WEIGHT, or of NAME alone, which counts 1; names may have colons."""
+    name, colon, weight = text.rpartition(":")
+    try:
+        return (text, 1.0) if not colon or at_home(text).is_file() else (name, float(weight))
+    except ValueError:
+        return text, 1.0
+
+
+def layers_in(text: str) -> list[str] | dict[str, float]:
+    """Return layers that count equally, or with weights, as in conv1_1:0.5,conv2_1:2, what each counts."""
+    parts = [weighted(part) for part in text.split(",")]
+    return dict(parts) if ":" in text else [name for name, _ in parts]
+
+
+def size_in(text: str) -> int | None:
+    """Return a number of pixels, or None for a file's own size."""
+    return None if text == "own" else int(text)
 
 
 def run_figure(arguments: argparse.Namespace, watch: Watch) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, PngImagePlugin
+from torch.nn.functional import interpolate
 
 from helpers.system.files import at_home, check_file, whole_file
 from helpers.system.pictures import as_rgb, made_profile, read_picture
@@ -20,6 +21,9 @@ MOST_PIXELS = 120_000_000
 #: Standard deviation of the white noise that a run starts from: 5 of 255 grey levels. With 20, style
 #: and transfer take a fifth to four fifths more evaluations to the same loss; content takes as many.
 NOISE = 5 / 255
+
+#: Y of the colour space YIQ as a sum of red, green and blue.
+LUMINANCE = (0.299, 0.587, 0.114)
 
 INITS = ("noise", "content", "style")
 
@@ -102,13 +106,36 @@ def from_pil(picture: Image.Image, size: int | None = None) -> torch.Tensor:
     Returns:
         (1, 3, H, W), float32, RGB in [0, 1].
     """
-    picture = as_rgb(picture)
-    if size is not None and max(picture.size) != size:
-        scale = size / max(picture.size)
-        new_size = [max(1, round(side * scale)) for side in picture.size]
-        picture = picture.resize(new_size, Image.Resampling.LANCZOS)
-    array = np.array(picture, dtype=np.float32) / 255  # (H, W, 3)
+    array = np.array(_resized(as_rgb(picture), size), dtype=np.float32) / 255  # (H, W, 3)
     return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+
+
+def load_mask(source: str | Path, size: int | None = None) -> torch.Tensor:
+    """Read a picture as a mask, (1, 1, H, W): 1 where it is white, 0 where black; see ``load_image``."""
+    return load_image(source, size).mean(1, keepdim=True)
+
+
+def load_alpha(source: str | Path, size: int | None = None) -> torch.Tensor | None:
+    """Read how opaque a picture is: 1 where it is, 0 where it is transparent.
+
+    Args and errors: as those of ``load_image``.
+
+    Returns:
+        (1, 1, H, W), in [0, 1], of the size that ``load_image`` returns; None if it is opaque everywhere.
+    """
+    alpha = read_picture(picture_path(source), MOST_PIXELS).info.get("alpha")
+    if alpha is None or alpha.getextrema()[0] == 255:
+        return None
+    return torch.from_numpy(np.array(_resized(alpha, quick_size(size)), dtype=np.float32) / 255)[None, None]
+
+
+def _resized(picture: Image.Image, size: int | None) -> Image.Image:
+    """Return the picture with a longer side of so many pixels."""
+    if size is None or max(picture.size) == size:
+        return picture
+    scale = size / max(picture.size)
+    new_size = [max(1, round(side * scale)) for side in picture.size]
+    return picture.resize(new_size, Image.Resampling.LANCZOS)
 
 
 def to_array(image: torch.Tensor) -> np.ndarray:
@@ -141,7 +168,9 @@ def to_pil(image: torch.Tensor) -> Image.Image:
     return Image.fromarray((to_array(image) * 255).round().astype(np.uint8))
 
 
-def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None) -> Path:
+def save_image(
+    image: torch.Tensor, path: str | Path, record: dict | None = None, alpha: torch.Tensor | None = None
+) -> Path:
     """Write a picture, marked as sRGB. The file appears whole or not at all.
 
     Args:
@@ -149,16 +178,19 @@ def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None
         path: Ends in .png, .jpg, .jpeg or .webp, in a folder that exists.
         record: How the picture was made; kept in a PNG's text, or in the description (EXIF) of the others.
             A JPEG has no room for more than 64 KB, and is then written without.
+        alpha: How opaque it is, (1, 1, H, W), or None for everywhere. A JPEG has no transparency.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: If the ending is another or the tensor is no picture.
+        ValueError: If the ending is another, the tensor is no picture, or a JPEG is to be transparent.
         FileNotFoundError: If the folder is missing.
     """
-    path = check_output(path)
+    path = check_output(path, transparent=alpha is not None)
     picture = to_pil(image)
+    if alpha is not None:
+        picture.putalpha(Image.fromarray((alpha[0, 0].cpu().numpy() * 255).round().astype(np.uint8)))
     options = {"quality": 92, "icc_profile": made_profile()}
     text = None if record is None else f"{RECORD_KEY}: {json.dumps(record)}"
     if text and (len(text) < MOST_IN_JPEG or path.suffix.lower() == ".webp"):
@@ -175,7 +207,7 @@ def save_image(image: torch.Tensor, path: str | Path, record: dict | None = None
     return path
 
 
-def check_output(path: str | Path) -> Path:
+def check_output(path: str | Path, transparent: bool = False) -> Path:
     """Return the path if a picture could be saved there, so that a long run does not end in vain.
 
     Raises:
@@ -185,6 +217,8 @@ def check_output(path: str | Path) -> Path:
     path = at_home(path)
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ValueError(f"cannot save {str(path)!r}: the name must end in .png, .jpg or .webp")
+    if transparent and path.suffix.lower() in (".jpg", ".jpeg"):
+        raise ValueError(f"cannot save {str(path)!r}: a JPEG cannot be transparent; end it in .png or .webp")
     check_file(path, "the picture", {})
     return path
 
@@ -252,8 +286,11 @@ def start_picture(p, a, init: str | torch.Tensor, size: tuple[int, int] | None, 
     height, width = p.shape[2:] if p is not None else size or a.shape[2:]
     if source is None:
         return white_noise(height, width, seed)
-    if source.shape[2:] == (height, width):
-        return source.clone()
-    return torch.nn.functional.interpolate(
-        source, size=(height, width), mode="bilinear", antialias=True, align_corners=False
-    )
+    return fitted(source, height, width)
+
+
+def fitted(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Return a copy of a picture, (1, 3, H, W), resized to this height and width."""
+    if image.shape[2:] == (height, width):
+        return image.clone()
+    return interpolate(image, size=(height, width), mode="bilinear", antialias=True)

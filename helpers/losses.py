@@ -97,16 +97,21 @@ def gram_matrix(F: torch.Tensor) -> torch.Tensor:
 
 
 def layer_style_loss(
-    G: torch.Tensor, A: torch.Tensor, M: int, M_a: int | None = None, form: str = "printed"
+    G: torch.Tensor,
+    A: torch.Tensor,
+    M: int | torch.Tensor,
+    M_a: int | torch.Tensor | None = None,
+    form: str = "printed",
 ) -> torch.Tensor:
     """Squared differences between two Gram matrices of one layer, E_l (equation 4).
 
     Each Gram matrix is divided by its own number of positions, so that the two pictures may
-    differ in size; with one size this is the printed equation.
+    differ in size; with one size this is the printed equation. Behind a mask T a position counts T²:
+    then M and M_a are (B, 1, 1), the sums of the squares.
 
     Args:
         G: Gram matrix of x, (B, N, N).
-        A: Gram matrix of a, (B, N, N) or (1, N, N).
+        A: Gram matrix of a, (B, N, N) or (1, N, N); or (B, N, N) for one G, (1, N, N).
         M: Number of positions of x at this layer.
         M_a: Number of positions of a; by default M.
         form: ``"printed"``: 1/(4 N²) Σ (G/M - A/M_a)²; ``"mean"``: the mean of (G/M - A/M_a)².
@@ -124,7 +129,7 @@ def layer_style_loss(
             "both must come from one layer"
         )
     N = G.shape[-1]
-    squares = ((G / M - A / (M_a or M)) ** 2).sum((-2, -1))  # (B,)
+    squares = ((G / M - A / (M if M_a is None else M_a)) ** 2).sum((-2, -1))  # (B,)
     return squares / (4 * N**2) if form == "printed" else squares / N**2
 
 
@@ -161,6 +166,15 @@ def style_loss(
 def total_loss(content, style, alpha: float, beta: float):
     """Return α · content + β · style (equation 7)."""
     return alpha * content + beta * style
+
+
+def total_variation(x: torch.Tensor) -> torch.Tensor:
+    """Return the sum of squared differences of neighbours, to the right and below; autograd goes through it.
+
+    Source: Mahendran and Vedaldi, "Understanding Deep Image Representations by Inverting Them", CVPR 2015,
+    section 3.2, with their exponent β = 2.
+    """
+    return x.diff(dim=2).square().sum() + x.diff(dim=3).square().sum()
 
 
 def content_gradient(F: torch.Tensor, P: torch.Tensor, before_relu: bool = True) -> torch.Tensor:

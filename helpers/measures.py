@@ -9,10 +9,7 @@ import torch
 from skimage.filters import gaussian, sobel
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from helpers.images import to_array
-
-#: Y, I and Q of the colour space YIQ as sums of red, green and blue: Y is the luminance.
-YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+from helpers.images import LUMINANCE, to_array
 
 
 def psnr(x: torch.Tensor, p: torch.Tensor) -> float:
@@ -27,7 +24,7 @@ def ssim(x: torch.Tensor, p: torch.Tensor) -> float:
 
 def luminance(x: torch.Tensor) -> np.ndarray:
     """Return Y of the colour space YIQ, (H, W), in [0, 1]."""
-    return to_array(x) @ np.array(YIQ[0])
+    return to_array(x) @ np.array(LUMINANCE)
 
 
 def edge_match(x: torch.Tensor, p: torch.Tensor) -> float:
@@ -54,11 +51,6 @@ def grain(x: torch.Tensor) -> float:
     return float(255 * (grey - gaussian(grey, 1)).std())
 
 
-def total_variation(x: torch.Tensor) -> torch.Tensor:
-    """Return the mean square difference of neighbours, to the right and below; autograd goes through it."""
-    return (x.diff(dim=2).square().mean() + x.diff(dim=3).square().mean()) / 2
-
-
 def structure_size(x: torch.Tensor) -> float:
     """Return the autocorrelation length in pixels: the shift at which the luminance correlates with 1/e."""
     grey = luminance(x)
@@ -70,16 +62,6 @@ def structure_size(x: torch.Tensor) -> float:
     curve = curve / correlation[0, 0]
     d = int(np.argmax(curve < 1 / np.e))  # the first shift below 1/e; then go back between two pixels
     return float(d - (1 / np.e - curve[d]) / (curve[d - 1] - curve[d])) if d else float(max(grey.shape))
-
-
-def with_colours_of(x: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-    """Return a picture with the luminance of x and the colours (I and Q) of p, of one size.
-
-    Source: Gatys et al., "Preserving Color in Neural Artistic Style Transfer", 2016, luminance-only transfer.
-    """
-    yiq = torch.tensor(YIQ, dtype=x.dtype, device=x.device)
-    y, iq = torch.einsum("ij,bjhw->bihw", yiq[:1], x), torch.einsum("ij,bjhw->bihw", yiq[1:], p.to(x))
-    return torch.einsum("ij,bjhw->bihw", yiq.inverse(), torch.cat([y, iq], 1)).clamp(0, 1)
 
 
 def mean_and_spread(values) -> str:

@@ -24,8 +24,9 @@ FIRST_STEP = 5 / 255
 #: a step many times too long would be an evaluation spent on finding that out.
 LONGEST_STEP = 25 / 255
 
-#: Memory in bytes for the steps that L-BFGS remembers, 10 steps at least and 100 at most.
-HISTORY_BYTES = 100e6
+#: Memory in bytes for the steps that L-BFGS remembers: 100 steps at most, 10 at least where these
+#: fit in the second number, and else as many as fit, 3 at least.
+HISTORY_BYTES, MOST_HISTORY_BYTES = 100e6, 500e6
 
 OPTIMISERS = ("lbfgs", "adam")
 
@@ -35,7 +36,8 @@ Pictures = Generator[torch.Tensor | None, tuple[float, torch.Tensor], None]
 
 def history_length(height: int, width: int) -> int:
     """Return how many steps L-BFGS remembers for a picture of this size in pixels."""
-    return int(min(max(HISTORY_BYTES // (2 * 4 * 3 * height * width), 10), 100))
+    step = 2 * 4 * 3 * height * width
+    return int(min(max(HISTORY_BYTES // step, min(10, max(MOST_HISTORY_BYTES // step, 3))), 100))
 
 
 class Steps(deque):

@@ -16,6 +16,9 @@ from helpers.network import STYLE_LAYERS, VGG19
 from helpers.optimisers import OPTIMISERS
 from helpers.system.quick import quick_evaluations
 
+#: Least tile in pixels: the margins around smaller ones would be most of the work.
+SMALLEST_TILE = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Settings:
@@ -27,6 +30,9 @@ class Settings:
         form: ``"printed"`` (equations 1 and 4) or ``"mean"``.
         alpha: Weight α of the content loss.
         beta: Weight β of the style loss.
+        tau: Weight of the total variation of x, against grain; the paper has none.
+        tile: Side in pixels of the parts in which a picture too large for memory is computed: the same
+            numbers in less memory and more time. None is the whole picture at once.
         init: Where x starts: ``"noise"``, ``"content"`` (p), ``"style"`` (a, resized), or a
             (1, 3, H, W) picture.
         size: (H, W) of x when there is no p; by default that of a.
@@ -52,6 +58,8 @@ class Settings:
     form: str = "printed"
     alpha: float = PRESETS["printed"].alpha
     beta: float = PRESETS["printed"].beta
+    tau: float = 0.0
+    tile: int | None = None
     init: str | torch.Tensor = "noise"
     size: tuple[int, int] | None = None
     seed: int = 0
@@ -73,12 +81,15 @@ class Settings:
         object.__setattr__(self, "frames", frozenset(self.frames))
         if not isinstance(self.seed, int) or not -(2**63) <= self.seed < 2**64:
             raise ValueError(f"seed is {self.seed!r}; it must be a whole number from -2^63 to 2^64 - 1")
+        if self.tile is not None and (not isinstance(self.tile, int) or self.tile < SMALLEST_TILE):
+            words = f"a whole number of at least {SMALLEST_TILE} pixels"
+            raise ValueError(f"tile is {self.tile!r}; it must be {words}")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"unknown optimiser {self.optimiser!r}; choose from {OPTIMISERS}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate is {self.learning_rate!r}; it must be positive")
 
-    def written_down(self, network, x: torch.Tensor, content_layer: str | None, style_weights: dict) -> dict:
+    def written_down(self, network, x, content_layer: str | None, style_weights: dict, styles=()) -> dict:
         """Return all that decides the picture, as JSON holds it.
 
         Args:
@@ -86,6 +97,7 @@ class Settings:
             x: The start, (1, 3, H, W).
             content_layer: Where content is compared, if it is.
             style_weights: Layer to w_l, empty where style is not compared.
+            styles: The artworks as ``Style``; their weights and which have masks are written down.
         """
         return {
             **network.identity,
@@ -94,6 +106,11 @@ class Settings:
             "beta": self.beta if style_weights else None,
             "content_layer": content_layer,
             "style_weights": style_weights,
+            "artworks": [
+                {"weight": style.weight, "where": style.where is not None, "of": style.of is not None}
+                for style in styles
+            ],
+            "tau": self.tau,
             "init": self.init if isinstance(self.init, str) else "picture",
             "seed": self.seed,
             "height": x.shape[2],

@@ -4,13 +4,14 @@ Content reconstruction, style reconstruction and style transfer are one loop wit
 both losses. Only the picture x changes; the network is frozen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import inf, isfinite, nan
 
 import torch
 from tqdm.auto import tqdm
 
+from helpers.controls import Style, as_styles, pictures_of
 from helpers.engine import Pace, Way, freed_memory_kept
 from helpers.images import start_picture, white_noise
 from helpers.network import VGG19
@@ -39,24 +40,23 @@ RATIO_EVERY = 10
 def synthesise(
     network: VGG19,
     p: torch.Tensor | None = None,
-    a: torch.Tensor | None = None,
+    a: torch.Tensor | Style | Iterable[Style] | None = None,
     *,
     progress: bool = True,
     **settings,
 ) -> Synthesis:
     """Change a picture x until its content is that of p and its style that of a.
 
-    With p alone this is a content reconstruction, with a alone a style reconstruction. The run ends
-    after the given number of evaluations, each one forward and one backward pass. Ctrl-C (in a
-    notebook, the stop button) ends it early with the best picture so far; so does a loss that becomes
-    NaN or diverges.
+    With p alone this is a content reconstruction, with a alone a style reconstruction. The run ends after
+    the given number of evaluations, each one forward and one backward pass. Ctrl-C (in a notebook, the
+    stop button) ends it early with the best picture so far; so does a loss that becomes NaN or diverges.
 
     Args:
         network: A ``VGG19``; it stays as it is.
         p: Photograph, (1, 3, H, W), RGB in [0, 1].
-        a: Artwork, (1, 3, H_a, W_a), RGB in [0, 1]; any size.
+        a: Artwork, (1, 3, H_a, W_a), RGB in [0, 1], any size; or ``Style``s: with weights and masks.
         progress: Show a progress bar with loss and time left.
-        settings: content_layer, style_layers, form, alpha, beta, init, size, seed, evaluations,
+        settings: content_layer, style_layers, form, alpha, beta, tau, tile, init, size, seed, evaluations,
             optimiser, learning_rate, precision, engine, frames, checkpoint, every, resume: as
             ``Settings`` explains them.
 
@@ -91,21 +91,20 @@ class Run:
         """Check everything, then compute the features of p and the Gram matrices of a."""
         s, self._pace = Settings(**settings), Pace(network)
         self.settings = s
-        way, note = chosen_way(s.engine, network, s.precision)
-        content_layer, style_weights = compared_layers(p, a, s.content_layer, s.style_layers)
-        x = start_picture(p, a, s.init, s.size, s.seed).to(network.device)
-        warn_of_memory(network, x, content_layer, style_weights)
-        written = s.written_down(network, x, content_layer, style_weights)
+        way, note = chosen_way(s.engine, network, s.precision, s.tile)
+        styles = as_styles(a)
+        content_layer, style_weights = compared_layers(p, styles or None, s.content_layer, s.style_layers)
+        x = start_picture(p, styles[0].a if styles else None, s.init, s.size, s.seed).to(network.device)
+        warn_of_memory(network, x, content_layer, style_weights, s.tile)
+        written = s.written_down(network, x, content_layer, style_weights, styles)
         asked = {"asked precision": s.precision, "engine": "fast" if way else "plain"}
-        same = identity(written | asked, p=p, a=a, start=x)
+        same = identity(written | asked, p=p, start=x, **pictures_of(styles))
         self.checkpoint = Checkpoint(s.checkpoint, s.every, same, s.resume)
         state = self.checkpoint.load(network.device) if s.resume else None
         way = Way(**state["way"]) if state and way else way  # it decides the last digits
-
-        self._compared = {
-            "network": network, "p": p, "a": a, "content_layer": s.content_layer,
-            "style_layers": style_weights or s.style_layers, "form": s.form, "alpha": s.alpha, "beta": s.beta,
-        }  # fmt: skip
+        layers = {"content_layer": s.content_layer, "style_layers": style_weights or s.style_layers}
+        others = {name: getattr(s, name) for name in ("form", "alpha", "beta", "tau")}
+        self._compared = {"network": network, "p": p, "a": styles} | layers | others
         with self._pace:
             self.objective = Objective(**self._compared, engine=way or "plain")
         written |= vars(way) if way else {"precision": "float32"}
@@ -164,7 +163,7 @@ class Run:
         What the optimiser remembered of the old loss is forgotten, and ``result.changes`` notes the place.
 
         Args:
-            changes: Any of network, p, a, content_layer, style_layers, form, alpha, beta.
+            changes: Any of network, p, a, content_layer, style_layers, form, alpha, beta, tau.
 
         Raises:
             ValueError: If a name is another, or with these values there is no loss. The run stays as it was.
@@ -195,9 +194,10 @@ class Run:
 
     def _state(self) -> dict:
         at, way = self._at, self.objective.way
+        compared = self._compared | {"a": [vars(style) for style in as_styles(self._compared["a"])]}
         return {
             "result": vars(self.result),
-            "compared": {name: value for name, value in self._compared.items() if name != "network"},
+            "compared": {name: value for name, value in compared.items() if name != "network"},
             "optimiser": vars(at) | ({"steps": at.steps.saved()} if isinstance(at, LBFGSState) else {}),
             "way": vars(way) if way else None,
             "own": {name: getattr(self, name) for name in _OWN},
@@ -209,7 +209,7 @@ class Run:
         if self.result.stopped in ("interrupted", "finished"):
             self.result.end("")
         if self.result.changes:
-            self._compared |= state["compared"]
+            self._compared |= state["compared"] | {"a": [Style(**s) for s in state["compared"]["a"]]}
             self.objective = Objective(**self._compared, engine=self.objective.way or "plain")
         for name, value in state["own"].items():
             setattr(self, name, value)

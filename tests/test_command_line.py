@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.command_line import main
-from helpers.images import load_image, read_record
+from helpers.command_line import layers_in, main, pictures_in, weighted
+from helpers.images import load_image, picture_path, read_record
+from helpers.measures import luminance
 from helpers.objective import Objective
 from helpers.record import peak_memory
 from helpers.weights import ORIGINAL_SHA256
@@ -211,3 +212,142 @@ def test_every_command_explains_itself(command, capsys):
         main([*command, "--help"])
     assert ended.value.code == 0
     assert "chenonceau" in capsys.readouterr().out
+
+
+# Controls
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A mask, white on the left; a photograph with a transparent half; and names that look like weights."""
+    mask = Image.new("L", (30, 20))
+    mask.paste(255, (0, 0, 15, 20))
+    mask.save(tmp_path / "left.png")
+    photograph = Image.radial_gradient("L").convert("RGBA").resize((40, 30))
+    photograph.putalpha(mask.resize((40, 30)))
+    photograph.save(tmp_path / "cut out.png")
+    opened(picture_path("ducks")).resize((30, 20)).save(tmp_path / "ducks, again:0.5", "PNG")
+    return tmp_path
+
+
+def made(tmp_path, *arguments, steps=2):
+    out = tmp_path / "out.png"
+    assert main([*arguments, "-o", str(out), "--size", "40", "--steps", str(steps)]) == 0
+    return load_image(out), read_record(out)["settings"]
+
+
+def test_colours_kept_are_those_of_the_photograph_and_matched_ones_near(tmp_path):
+    p = load_image("red_panda", 40)
+    plain, kept, matched = (
+        made(tmp_path, "transfer", "red_panda", "starry_night", *options, steps=8)
+        for options in ((), ("--colours", "keep"), ("--colours", "match"))
+    )
+    assert (kept[1]["colours"], "colours" in plain[1]) == ("keep", False)
+    of_p = p.mean((2, 3))
+    far = [(image.mean((2, 3)) - of_p).abs().max().item() for image, _ in (plain, kept, matched)]
+    assert far[2] < 0.6 * far[0]
+    colour = [image - image.new_tensor(luminance(image)) for image in (kept[0], p)]
+    assert (colour[0] - colour[1]).abs().quantile(
+        0.9
+    ) < 2 / 255  # but for the few that do not exist so bright
+
+
+def test_two_artworks_with_weights_and_a_mask_between_them(files):
+    arguments = ("transfer", "chenonceau", f"starry_night:3,{files / 'ducks, again:0.5'}:1.5")
+    _, settings = made(
+        files, *arguments, "--mask", str(files / "left.png"), "--tv", "5", "--style-scale", "0.9"
+    )
+    assert settings["a"] == ["starry_night.jpg", "ducks, again:0.5"]
+    assert settings["artworks"] == [
+        {"weight": 3.0, "where": True, "of": False},
+        {"weight": 1.5, "where": True, "of": False},
+    ]
+    assert (settings["mask"], settings["tau"], settings["style_scale"]) == ("left.png", 5, 0.9)
+
+
+def test_a_scale_of_one_and_a_weight_alone_change_nothing(tmp_path):
+    plain, _ = made(tmp_path, "transfer", "chenonceau", "ducks")
+    for options in (("ducks:0.3", "--style-scale", "1"), ("ducks", "--tv", "0", "--optimiser", "lbfgs")):
+        same, _ = made(tmp_path, "transfer", "chenonceau", *options)
+        assert torch.equal(plain, same)
+
+
+def test_a_smaller_artwork_is_another_style(tmp_path):
+    plain, _ = made(tmp_path, "style", "ducks")
+    small, settings = made(tmp_path, "style", "ducks", "--style-scale", "0.6")
+    assert small.shape[2:] != plain.shape[2:] and settings["style_scale"] == 0.6
+
+
+def test_transparent_photographs_keep_their_transparency(files):
+    made(files, "transfer", str(files / "cut out.png"), "ducks")
+    alpha = opened(files / "out.png").getchannel("A")
+    assert alpha.size == (40, 30) and alpha.getpixel((3, 15)) == 255 and alpha.getpixel((36, 15)) == 0
+    jpeg = files / "out.jpg"
+    assert main(["transfer", str(files / "cut out.png"), "ducks", "-o", str(jpeg), *SMALL]) == 0
+    assert opened(jpeg).mode == "RGB"
+    made(files, "transfer", "chenonceau", "ducks")
+    assert opened(files / "out.png").mode == "RGB"
+
+
+def test_a_run_starts_from_a_picture_of_any_size(files):
+    small = files / "small.png"
+    assert main(["content", "chenonceau", "-o", str(small), "--size", "32", "--steps", "30"]) == 0
+    options = ("content", "chenonceau")
+    far, near = (made(files, *options, *start)[1] for start in ((), ("--init", str(small))))
+    assert near["start"] == "small.png" and near["init"] == "picture" and far["init"] == "noise"
+    losses = []
+    for start in ("noise", str(small)):
+        assert (
+            main([*options, "-o", str(files / "o.png"), "--size", "40", "--steps", "1", "--init", start]) == 0
+        )
+        losses.append(read_record(files / "o.png")["loss_at_start"]["content"])
+    assert losses[1] < 0.5 * losses[0]
+
+
+def test_a_file_of_its_own_size_comes_back_so_in_tiles_too(files):
+    photograph = files / "photograph.png"
+    opened(picture_path("chenonceau")).resize((150, 99)).save(photograph)
+    out, options = files / "out.png", ("--tiles", "64", "--size", "own", "--steps", "1")
+    assert main(["transfer", str(photograph), "ducks", "-o", str(out), *options]) == 0
+    assert opened(out).size == (150, 99)
+    assert read_record(out)["settings"]["tile"] == 64
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (("--style-scale", "0"), "--style-scale is 0.0; it must be a positive number"),
+        (("--style-scale", "1000"), "makes the artwork 40000 px"),
+        (("--mask", "ducks,ducks"), "--mask names 2 masks for 1 artworks"),
+        (("--style-mask", "ducks,ducks,ducks"), "--style-mask names 3 masks"),
+        (("--mask", "nowhere.png"), "no picture 'nowhere.png'"),
+        (("--init", "nowhere.png"), "no picture 'nowhere.png'"),
+        (("--tv", "-1"), "tau is -1.0"),
+        (("--tiles", "10"), "tile is 10"),
+        (("--learning-rate", "0"), "learning_rate is 0.0"),
+        (("--layers", "conv1_1:0.5,conv9_9:1"), "conv9_9"),
+    ],
+)
+def test_nonsense_in_a_control_is_one_line(options, message, tmp_path, capsys):
+    out = tmp_path / "out.png"
+    assert main(["transfer", "chenonceau", "ducks", "-o", str(out), *SMALL, *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not out.exists()
+
+
+def test_a_mask_or_a_start_is_not_overwritten(files, capsys):
+    for option in ("--mask", "--style-mask", "--init"):
+        arguments = ["transfer", "chenonceau", "ducks", "-o", str(files / "left.png"), *SMALL]
+        assert main([*arguments, option, str(files / "left.png")]) == 2
+        assert f"is the file of {option}" in capsys.readouterr().err
+
+
+def test_names_weights_and_layers_are_told_apart(files):
+    own = str(files / "ducks, again:0.5")
+    assert pictures_in(f"a.jpg:0.7,{own},b") == ("a.jpg:0.7", own, "b")
+    assert weighted("a.jpg:0.7") == ("a.jpg", 0.7)
+    assert weighted(own) == (own, 1.0)
+    assert weighted(f"{own}:2") == (own, 2.0)
+    assert weighted("C:/pictures/a.jpg") == ("C:/pictures/a.jpg", 1.0)
+    assert layers_in("conv1_1,conv2_1") == ["conv1_1", "conv2_1"]
+    assert layers_in("conv1_1:0.5,conv2_1") == {"conv1_1": 0.5, "conv2_1": 1.0}

@@ -16,7 +16,7 @@ FLOORS = (
     ("images",),
     ("measures", "weights"),
     ("network",),
-    ("losses",),
+    ("losses", "controls"),
     ("optimisers",),
     ("objective",),
     ("record",),

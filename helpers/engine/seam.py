@@ -18,10 +18,12 @@ class Way:
     Attributes:
         precision: Of the features: ``"float32"`` or ``"bfloat16"``.
         winograd: Whether float32 convolutions go Winograd's way where they are large enough.
+        tile: Side in pixels of the tiles of a picture larger than that, or None for the whole at once.
     """
 
     precision: str
     winograd: bool
+    tile: int | None = None
 
     def in_float32(self) -> "Way":
         """Return the same way in float32."""
@@ -29,9 +31,16 @@ class Way:
 
 
 def features(
-    network: nn.Module, image: torch.Tensor, layers: Iterable[str], grams: Iterable[str], way: Way
+    network: nn.Module,
+    image: torch.Tensor,
+    layers: Iterable[str],
+    grams: Iterable[str],
+    way: Way,
+    masks: dict[str, torch.Tensor] | None = None,
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield what ``network(image, layers)`` returns, up to rounding, one layer at a time and faster.
+
+    Of the whole picture at once: tiles are up to ``helpers.engine.tiles``, which calls this for each.
 
     Each value can be used before the next is computed, and back-propagation reaches the image only.
     Of the network it needs ``preprocess`` and its list of layers: 3×3 convolutions, each followed by a
@@ -43,22 +52,28 @@ def features(
         layers: Names of layers of the network.
         grams: Those of them of which only the Gram matrix, (B, N, N), is wanted.
         way: How to compute.
+        masks: Of layers in ``grams``, (R, 1, H_l, W_l): features are multiplied by each of the R before
+            their Gram matrices, (R, N, N), are computed. One picture only, then.
 
     Yields:
         (layer, features or Gram matrix) in the network's order; features in the way's precision.
     """
-    layers, grams = set(layers), set(grams)
+    layers, grams, masks = set(layers), set(grams), masks or {}
+
+    def gram_of(name, F):
+        return gram(F * masks[name].to(F.dtype) if name in masks else F)
+
     names = names_until_deepest(network, layers)
     _lay_out(network)
     dtype = getattr(torch, way.precision)
     h = network.preprocess(image).to(dtype, memory_format=torch.channels_last)
-    if first_block_in_strips(network, layers, grams):
+    if first_block_in_strips(network, layers, grams - masks.keys()):
         first, second, pool = names[:3]
         h, G = first_block(h, getattr(network, first), getattr(network, second), first in grams)
         if first in layers:
             yield first, G
         if pool in layers:
-            yield pool, gram(h) if pool in grams else h
+            yield pool, gram_of(pool, h) if pool in grams else h
         names = names[3:]
     for name in names:
         layer = getattr(network, name)
@@ -67,7 +82,7 @@ def features(
         else:
             h = average_pooling(h) if isinstance(layer, nn.AvgPool2d) else layer(h)
         if name in layers:
-            yield name, gram(h) if name in grams else h
+            yield name, gram_of(name, h) if name in grams else h
 
 
 def names_until_deepest(network: nn.Module, layers: Iterable[str]) -> list[str]:

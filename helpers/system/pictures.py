@@ -216,7 +216,7 @@ def as_rgb(picture: Image.Image, name: str = "the picture") -> Image.Image:
         name: What to call it in a note.
 
     Returns:
-        Mode RGB, without profile or other info.
+        Mode RGB, without profile or other info but "alpha", mode L, where the picture was transparent.
 
     Raises:
         Refused: If its pixels are floating-point numbers.
@@ -237,6 +237,7 @@ def as_rgb(picture: Image.Image, name: str = "the picture") -> Image.Image:
     picture.info = {}
     if alpha is not None:
         picture = Image.composite(picture, Image.new("RGB", picture.size, "white"), alpha)
+        picture.info = {"alpha": alpha}
     return picture
 
 

@@ -15,6 +15,7 @@ from helpers.losses import (
     style_loss,
     style_loss_constant,
     total_loss,
+    total_variation,
 )
 from helpers.network import STYLE_LAYERS
 
@@ -216,3 +217,9 @@ def test_bad_input_is_named():
         style_loss({}, {}, {"conv5_1": 1.0})
     with pytest.raises(ValueError, match="unknown Gram form"):
         style_loss_constant("other", 4)
+
+
+def test_total_variation_of_a_step_is_counted_once():
+    step = torch.zeros(1, 3, 2, 3)
+    step[..., 2] = 1  # 6 of the 12 differences to the right are 1, those below are 0
+    assert total_variation(step).item() == 6

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,8 +14,6 @@ from helpers.measures import (
     psnr,
     ssim,
     structure_size,
-    total_variation,
-    with_colours_of,
 )
 
 
@@ -60,25 +57,10 @@ def test_grain_is_what_is_fine(picture):
     assert grain(waves(32)) < 0.1 * grain(waves(4))
 
 
-def test_total_variation_of_a_step_is_counted_once():
-    step = torch.zeros(1, 3, 2, 3)
-    step[..., 2] = 1  # 6 of the 12 differences to the right are 1, those below are 0
-    assert total_variation(step).item() == pytest.approx(0.25)
-
-
 def test_structures_twice_as_large_have_twice_the_size(picture):
     rough = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     sizes = [structure_size(rough.repeat_interleave(k, 2).repeat_interleave(k, 3)) for k in (2, 4)]
     assert sizes[1] / sizes[0] == pytest.approx(2, rel=0.25)
-
-
-def test_with_colours_of_keeps_the_luminance_of_one_and_the_colour_of_the_other(picture):
-    x, p = 0.45 + 0.1 * picture, 0.45 + 0.1 * picture.flip(3)  # far from 0 and 1, so that nothing is clipped
-    mixed = with_colours_of(x, p)
-    assert np.abs(luminance(mixed) - luminance(x)).max() < 1e-3
-    rest = [(y - torch.from_numpy(luminance(y))).double() for y in (mixed, p)]
-    assert (rest[0] - rest[1]).abs().max() < 1e-3
-    assert (with_colours_of(p, p) - p).abs().max() < 1e-5
 
 
 def test_mean_and_spread_is_that_of_a_sample():
