@@ -17,7 +17,7 @@ from helpers.system.files import at_home, whole_file
 
 #: Modules of which a change may change pictures, beside those of the engine.
 DECIDING_MODULES = (
-    "images", "weights", "network", "losses", "objective", "optimisers", "record", "synthesis",
+    "images", "weights", "network", "controls", "losses", "objective", "optimisers", "record", "synthesis",
 )  # fmt: skip
 FORMAT = "neural style checkpoint, version 1"
 
