@@ -1,4 +1,4 @@
-"""Write the exercises and self-checks into notebooks 1 to 4, and the ways through the series into notebook 0.
+"""Write the exercises into notebooks 1 to 4, the self-checks into 0 to 5, and the ways into notebook 0.
 
     python notebooks/exercises.py          every notebook
     python notebooks/exercises.py 3 4      these
@@ -6,9 +6,10 @@
 The texts are in ``notebooks/exercises/01.md`` to ``04.md``: an introduction, then for each exercise a
 heading ``### 1 · Title``, a line of difficulty and minutes, the task, a block ``python stub NAME`` with
 what the learner finds, and the parts ``#### Hint`` and ``#### Solution``, which are folded. The self-check
-is made from ``helpers/exercises/self_checks``. Cells written here have the tag "exercise"; they are
-replaced each time, all others stay. They need nothing of the lesson, so they are run on their own, and the
-lesson's outputs stay as they are. The text ``00.md`` goes behind "Ways through it" in notebook 0.
+is made from ``helpers/exercises/self_checks`` and stands at the end. Cells written here have the tag
+"exercise"; they are replaced each time, all others stay. They need nothing of the lesson, so they are run
+on their own, and the lesson's outputs stay as they are. The text ``00.md`` goes behind "Ways
+through it" in notebook 0.
 """
 
 import copy
@@ -28,6 +29,7 @@ sys.path[:0] = [str(FOLDER), str(FOLDER.parent)]
 
 import run  # noqa: E402
 
+from helpers.exercises.checks import EXERCISES  # noqa: E402
 from helpers.exercises.questions import SELF_CHECKS, Question  # noqa: E402
 
 TAG = "exercise"
@@ -163,16 +165,23 @@ def place(notebook: nbformat.NotebookNode, number: int) -> None:
         ValueError: If the notebook lacks the heading at which they belong.
     """
     cells = [cell for cell in notebook.cells if not is_ours(cell)]
-    heading = BEFORE if number else WAYS
-    at = [i for i, cell in enumerate(cells) if starts(cell, heading)]
-    if len(at) != 1:
-        raise ValueError(f"notebook {number} has {len(at)} cells that begin with {heading!r}; it must be one")
-    at = at[0]
-    if not number:
+
+    def place_of(heading: str) -> int:
+        at = [i for i, cell in enumerate(cells) if starts(cell, heading)]
+        if len(at) != 1:
+            raise ValueError(
+                f"notebook {number} has {len(at)} cells that begin with {heading!r}; it must be one"
+            )
+        return at[0]
+
+    if number == 0:
+        at = place_of(WAYS) + 1
         text = (TEXTS / "00.md").read_text(encoding="utf-8").strip()
-        notebook.cells = cells[: at + 1] + marked([new_markdown_cell(text)], 0, "ways") + cells[at + 1 :]
-        return
-    notebook.cells = cells[:at] + exercise_cells(number) + cells[at:] + self_check_cells(number)
+        cells[at:at] = marked([new_markdown_cell(text)], 0, "ways")
+    if number in EXERCISES:
+        at = place_of(BEFORE)
+        cells[at:at] = exercise_cells(number)
+    notebook.cells = cells + self_check_cells(number)
 
 
 def starts(cell: nbformat.NotebookNode, heading: str) -> bool:
@@ -183,8 +192,6 @@ def starts(cell: nbformat.NotebookNode, heading: str) -> bool:
 def with_outputs(notebook: nbformat.NotebookNode) -> None:
     """Run the cells written here in a fresh kernel, with an empty table of progress, and count all anew."""
     ours = [cell for cell in notebook.cells if is_ours(cell)]
-    if all(cell.cell_type == "markdown" for cell in ours):
-        return
     with tempfile.TemporaryDirectory() as cache:
         before = os.environ.get("NST_CACHE")
         os.environ["NST_CACHE"] = cache
@@ -235,7 +242,7 @@ def write(number: int, folder: Path = FOLDER) -> bool:
 
 def main() -> int:
     """Write the notebooks that the arguments name, or all."""
-    for number in [int(a) for a in sys.argv[1:]] or [int(p.stem) for p in sorted(TEXTS.glob("0*.md"))]:
+    for number in [int(a) for a in sys.argv[1:]] or list(SELF_CHECKS):
         print(f"notebook {number}: {'written' if write(number) else 'as it should be'}")
     return 0
 

@@ -4,6 +4,7 @@ import ast
 import copy
 import importlib.util
 import json
+import math
 import re
 from pathlib import Path
 
@@ -624,8 +625,12 @@ def test_a_name_that_does_not_exist_is_refused_with_the_nearest():
 QUESTIONS = [(n, i, q) for n, found in SELF_CHECKS.items() for i, q in enumerate(found.questions, 1)]
 
 
+def words_of(question):
+    return [question.text, *question.choices.values(), *question.why.values()]
+
+
 def test_each_self_check_has_ten_questions_and_a_reason_for_every_answer():
-    assert sorted(SELF_CHECKS) == sorted(EXERCISES)
+    assert list(SELF_CHECKS) == [0, 1, 2, 3, 4, 5] and set(EXERCISES) < set(SELF_CHECKS)
     for found in SELF_CHECKS.values():
         assert len(found) == 10
         assert 2 <= sum(not q.choices for q in found.questions) <= 4
@@ -642,22 +647,43 @@ def test_the_numbers_of_the_self_checks_are_computed():
     maps = torch.tensor([[[1.0, 2.0], [0.0, 3.0]]])
     F, P = torch.tensor([[2.0, 2.0, 2.0, 5.0]]), torch.tensor([[0.0, 0.0, 0.0, 5.0]])
     G = gram_matrix(2 * maps) / gram_matrix(maps)
+    features_of_p = torch.tensor([[1.0, 2.0, 2.0]])
     computed = {
+        (0, 6): content_loss(torch.zeros(1, 3), features_of_p).item(),
+        (0, 8): 100 * 10 / 250,
         (1, 2): len(CONVOLUTION_LAYERS),
         (1, 4): row["conv2_1"].receptive_field,
         (1, 8): row["conv5_1"].height,
         (2, 2): content_loss(F, P).item(),
         (2, 6): row["conv4_1"].channels / row["conv4_1"].stride ** 2,
         (3, 2): gram_matrix(maps)[0, 0, 1].item(),
-        (3, 4): row["conv4_1"].channels,
+        (3, 4): row["conv3_1"].channels,
         (3, 7): G[0, 0, 0].item() ** 2,
         (4, 2): 1,
         (4, 4): 1 / 5,
         (4, 8): 2 * 2,
+        (5, 3): 26 - 20 * math.log10(2),
+        (5, 5): 9 / 3,
+        (5, 8): 0.01 / 20,
     }
-    assert {(n, i): q.right for n, i, q in QUESTIONS if not q.choices} | {(3, 4): 512} == computed | {
-        (3, 4): 512
-    }
+    right = {(n, i): q.right for n, i, q in QUESTIONS if not q.choices}
+    assert right == pytest.approx(computed, rel=0.002, abs=0)
+
+
+@pytest.mark.parametrize("number", SELF_CHECKS)
+def test_every_number_in_a_self_check_is_listed_or_held_by_a_check_of_its_notebook(number):
+    (path,) = FOLDER.glob(f"{number:02}_*.ipynb")
+    of_notebook = prose.words_of_checks(prose.read(path.stem)) + prose.facts_of(path.stem)
+    facts = prose.facts_of("self_checks")
+    held = [prose.squeezed(prose.spoken(words)) for words in of_notebook + facts]
+    choices = [q for q in SELF_CHECKS[number].questions if q.choices]  # the others are computed above
+    loose = prose.unheld([prose.spoken(words) for q in choices for words in words_of(q)], held)
+    assert not loose, "\n".join(loose)
+
+
+def test_every_fact_of_the_self_checks_stands_in_one():
+    texts = " ¶ ".join(words for *_, q in QUESTIONS for words in words_of(q))
+    assert not [words for words in prose.facts_of("self_checks") if words not in texts]
 
 
 def test_right_answers_score_and_wrong_ones_are_told_why():
@@ -690,8 +716,10 @@ def test_what_passes_is_kept_and_shown(own_progress):
     check("self-check 3", {1: "b"})  # the best result stays
     shown = repr(progress(3))
     assert "✓ gram matrix, 20" in shown and "self-check 3: 2 of 10" in shown and "1 of 6" in shown
+    check("self-check 0", {2: "a"})
+    assert repr(progress(0)) == "Notebook 0\n  self-check 0: 1 of 10"
     assert sorted(path.name for path in own_progress.iterdir()) == [FILE]
-    with pytest.raises(ValueError, match="notebook 9 has no exercises"):
+    with pytest.raises(ValueError, match="notebook 9 has no exercises and no self-check"):
         progress(9)
 
 
@@ -750,9 +778,9 @@ def test_writing_is_whole_or_not_at_all(own_progress, monkeypatch):
 
 @pytest.fixture(scope="module")
 def written():
-    """Notebooks 0 to 4 with the exercises in them."""
+    """Notebooks 0 to 5 with exercises and self-checks in them."""
     found = {}
-    for number in (0, *EXERCISES):
+    for number in SELF_CHECKS:
         (path,) = FOLDER.glob(f"{number:02}_*.ipynb")
         found[number] = exercises.written(nbformat.read(path, as_version=4), number)
     return found
@@ -766,7 +794,7 @@ def test_writing_again_changes_nothing(written):
     assert nbformat.writes(exercises.written(written[3], 3)) == nbformat.writes(written[3])
 
 
-@pytest.mark.parametrize("number", [0, *EXERCISES])
+@pytest.mark.parametrize("number", SELF_CHECKS)
 def test_the_stored_exercises_are_what_the_script_would_write(number, written):
     (path,) = FOLDER.glob(f"{number:02}_*.ipynb")
     stored = nbformat.read(path, as_version=4)
@@ -787,15 +815,18 @@ def test_the_cells_of_the_lesson_stay_as_they_are(written):
 
 
 def test_every_cell_of_an_exercise_runs_alone_and_says_that_nothing_is_written(written):
-    for number in EXERCISES:
-        ours = [c for c in written[number].cells if exercises.is_ours(c) and c.cell_type == "code"]
-        assert len(ours) == 9
+    for number, notebook in written.items():
+        ours = [c for c in notebook.cells if exercises.is_ours(c) and c.cell_type == "code"]
+        assert len(ours) == (9 if number in EXERCISES else 2)
         for cell in ours:
             assert cell.source.count("\n") < 25
             assert not [o for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]
         said = [o.data["text/plain"] for c in ours for o in c.outputs if "data" in o]
-        assert sum(words.startswith(("Not written yet: ", "Not yet: as given")) for words in said) == 7
-        assert f"0 of {len(EXERCISES[number])} exercises done" in said[-1]
+        assert sum(words.startswith(("Not written yet: ", "Not yet: as given")) for words in said) == sum(
+            "check(" in c.source for c in ours
+        )
+        assert f"self-check {number}: ·" in said[-1]
+        assert (f"0 of {len(EXERCISES.get(number, ()))} exercises done" in said[-1]) == (number in EXERCISES)
 
 
 def bound(code):
@@ -818,8 +849,9 @@ def test_no_exercise_binds_a_name_that_the_lesson_uses(written):
 
 
 def test_hints_solutions_and_answers_are_folded(written):
-    for number, (_, found) in TEXTS.items():
-        text = [c.source for c in written[number].cells if exercises.is_ours(c)]
+    for number, notebook in written.items():
+        _, found = TEXTS.get(number, ("", []))
+        text = [c.source for c in notebook.cells if exercises.is_ours(c)]
         shown = "\n".join(re.sub(r"<details>.*?</details>", "", t, flags=re.DOTALL) for t in text)
         assert sum(t.count("<details>") for t in text) == 2 * len(found) + 1
         for q in SELF_CHECKS[number].questions:

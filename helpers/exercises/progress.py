@@ -23,15 +23,16 @@ def progress(notebook: int | None = None) -> Table:
         notebook: Number of a notebook, or None for all.
 
     Raises:
-        ValueError: If that notebook has no exercises.
+        ValueError: If that notebook has neither.
     """
-    if notebook is not None and notebook not in EXERCISES:
-        raise ValueError(f"notebook {notebook!r} has no exercises; choose from {sorted(EXERCISES)}")
+    numbers = sorted(EXERCISES | SELF_CHECKS)
+    if notebook is not None and notebook not in numbers:
+        raise ValueError(f"notebook {notebook!r} has no exercises and no self-check; choose from {numbers}")
     reached, note = load()
     lines, done, all_ = [], 0, 0
-    for number in [notebook] if notebook is not None else sorted(EXERCISES):
+    for number in [notebook] if notebook is not None else numbers:
         lines.append(f"Notebook {number}")
-        for name in EXERCISES[number]:
+        for name in EXERCISES.get(number, ()):
             passed = name in reached
             done, all_ = done + passed, all_ + 1
             when = f", {reached[name].get('on', '')}" if passed else ""
@@ -42,5 +43,6 @@ def progress(notebook: int | None = None) -> Table:
                 f"{reached[name].get('score', 0):g} of {len(SELF_CHECKS[number])}" if name in reached else "·"
             )
             lines.append(f"  {name}: {best}")
-    lines.append(f"{done} of {all_} exercises done")
+    if all_:
+        lines.append(f"{done} of {all_} exercises done")
     return Table(lines + ([note] if note else []))
