@@ -5,6 +5,8 @@ import http.client
 import io
 import json
 import re
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -84,6 +86,35 @@ def test_the_minutes_add_up():
     assert not any(slide.minutes or slide.short for slide in BEHIND)
 
 
+#: Seconds beside the words, which a careful speaker of a second language says at this rate.
+WORDS_A_MINUTE, CHANGE, QUESTION, HANDS = 125, 4, 8, 20
+#: Seconds of the live moments on two cores: the first is shown twice.
+LIVE = {"live grow": 14, "live vote": 3}
+
+
+def seconds(slide, short=False):
+    """Return how long a slide takes when its English notes are read aloud."""
+    fields = slide.fields
+    last = build.LEAP if short and build.LEAP in fields else "next"
+    words = sum(len(fields[field].split()) for field in (*build.NOTES[:-1], last))
+    ask = fields["ask"]
+    asked = HANDS if re.search(r"\b[Hh]ands?\b|Write down", ask) else QUESTION * max(1, ask.count("?"))
+    live = LIVE.get(" ".join(fields["picture"].split()[:2]), 0)
+    return 60 * words / WORDS_A_MINUTE + CHANGE + asked + live
+
+
+@pytest.mark.parametrize("slide", MAIN, ids=name)
+def test_the_words_of_a_slide_fit_its_minutes(slide):
+    assert abs(seconds(slide) - 60 * slide.minutes) <= 10, f"{seconds(slide) / 60:.2f} minutes"
+    if slide.short:
+        assert abs(seconds(slide, True) - 60 * slide.short) <= 10, f"{seconds(slide, True) / 60:.2f} minutes"
+
+
+def test_the_words_of_both_paths_fit_their_time():
+    assert 42 * 60 <= sum(map(seconds, MAIN)) <= 45 * 60
+    assert 13 * 60 <= sum(seconds(slide, True) for slide in MAIN if slide.short) <= 15 * 60
+
+
 @pytest.mark.parametrize("slide", MAIN, ids=name)
 def test_a_slide_has_at_most_25_words(slide):
     assert len(slide.words) <= 25, slide.words
@@ -103,12 +134,14 @@ def test_a_question_is_followed_by_its_answer():
 
 @pytest.mark.parametrize("slide", SLIDES, ids=name)
 def test_every_slide_has_notes_in_both_languages(slide):
-    for field in ("say", "number") if slide.behind else build.NOTES:
+    for field in ("say", "number", "ask") if slide.behind else build.NOTES:
         english, korean = slide.fields[field], slide.fields[f"{field} ko"]
         assert not HANGUL.search(english)
         assert len(HANGUL.findall(korean)) >= 4, korean
         assert len(korean) > len(english) / 5
-    if not slide.behind:
+    if slide.behind:
+        assert slide.fields["near"] in {other.title for other in BEHIND} - {slide.title}
+    else:
         assert 2 <= len(re.findall(r"[.?](?:\s|$)", slide.fields["say"])) <= 6
     words = r"\d|\b(?:one|two|three|four|five|half|quarter|tenth|twice|fifths|fortyfold)\b"
     assert re.search(words, slide.fields["number"], re.I)
@@ -230,14 +263,13 @@ def test_the_loop_on_the_slide_is_the_algorithm(vgg19, p, a):
 
 
 @pytest.fixture
-def desk(tmp_path, vgg19, monkeypatch):
+def desk(vgg19, monkeypatch):
     """A server of a small page, with runs of a few evaluations."""
     monkeypatch.setattr(
         present, "RUNS", {"grow": (32, {"evaluations": 3}), "long": (32, {"evaluations": 5000})}
     )
-    (tmp_path / "talk.html").write_text("the deck", encoding="utf-8")
     moments = present.Moments(lambda: vgg19)
-    server = present.serve(tmp_path / "talk.html", moments=moments)
+    server = present.serve("the deck", moments=moments)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
     moments.close()
@@ -296,3 +328,31 @@ def test_a_new_run_ends_the_one_before(desk):
         time.sleep(0.05)
     assert state(desk, "long")["done"]
     assert state(desk, "long")["number"] < 5000
+
+
+def test_closing_waits_for_the_run(vgg19, monkeypatch):
+    monkeypatch.setattr(present, "RUNS", {"long": (32, {"evaluations": 5000})})
+    moments = present.Moments(lambda: vgg19)
+    moments.start("long")
+    while not moments.state("long")["number"]:
+        time.sleep(0.02)
+    moments.close()
+    assert moments.state("long")["done"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])
+def test_a_signal_ends_the_server_while_a_run_goes_on(number, code, stop_button):
+    command = [sys.executable, str(TALK / "present.py"), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            port = int(re.search(r":(\d+)/", process.stdout.readline())[1])
+            ask(port, "/start?what=grow", X_Talk="1")
+            while not state(port, "grow")["number"]:
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (code, "")
+    with pytest.raises(ConnectionError):
+        ask(port, "/")

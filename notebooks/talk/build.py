@@ -30,10 +30,12 @@ STAGE = (1760, 700)  # pixels that a slide of 1920 × 1080 leaves to its picture
 TALL = 790  # pixels of height where no line of text stands below it
 LABEL, GAP = 50, (24, 12)
 FULL_ROWS = 0.15  # by so much smaller panels may be for a grid without a gap at its end
-NOTES = ("say", "number", "ask", "next")
+NOTES = ("say", "show", "number", "ask", "next")
+ANSWER = 1  # minute: what a slide behind the talk takes
 LEAP = "leap"  # instead of next, where the path of 15 minutes leaves slides out
 SPOKEN = {
     "say": ("Say", "말하기"),
+    "show": ("Show", "보여 주기"),
     "number": ("Number", "숫자"),
     "ask": ("Ask", "질문"),
     "next": ("Next", "다음"),
@@ -205,21 +207,41 @@ def live(slide: Slide, name: str, spec: str, still: bool) -> str:
     )
 
 
-def notes(slide: Slide, index: str = "") -> str:
-    """Return the speaker's notes in English and Korean, each in a block of its own."""
+def pointer(slide: Slide, slides: list[Slide]) -> str:
+    """Return a slide's number and title; talk.js counts anew on the short path."""
+    number = slides.index(slide) + 1
+    behind = number - sum(not s.behind for s in slides)
+    return f'<span class="at" data-at="{behind}">{number}. </span>{escape(slide.title)}'
+
+
+def notes(slide: Slide, slides: list[Slide], index: bool = False) -> str:
+    """Return the speaker's notes in English and Korean, each in a block of its own.
+
+    Args:
+        slide: Whose notes.
+        slides: All of them: an answer points to its neighbour and back to the talk.
+        index: Whether the list of all answers follows.
+    """
     blocks = []
+    answers = [s for s in slides if s.behind]
+    listed = "".join(f"<p>{pointer(s, slides)}</p>" for s in answers) if index else ""
     for code, which in (("en", 0), ("ko", 1)):
-        minutes, short = f"{slide.minutes:g}", f"{slide.short or 0:g}"
-        head = (f"{minutes} min", f"{minutes}분")[which] if slide.minutes else ""
+        minutes, short = f"{slide.minutes or ANSWER:g}", f"{slide.short or 0:g}"
+        head = (f"{minutes} min", f"{minutes}분")[which]
         if slide.short:
             head += (f" (short talk: {short} min)", f" (짧은 발표: {short}분)")[which]
-        lines = [f"<p><b>{head}</b></p>"] if head else []
+        lines = [f"<p><b>{head}</b></p>"]
         for name in (*NOTES, LEAP):
             words = slide.fields.get(name + (" ko" if which else ""))
             if words:
                 kind = name if name in ("next", "leap") else "spoken"
                 lines.append(f'<p class="{kind}"><b>{SPOKEN[name][which]}:</b> {escape(words)}</p>')
-        blocks.append(f'<div class="{code}" lang="{code}">{"".join(lines)}{index}</div>')
+        if slide.behind:
+            near = next(s for s in answers if s.title == slide.fields["near"])
+            back = slides[slides.index(answers[0]) - 1]
+            ways = f"{pointer(near, slides)} / {pointer(back, slides)}"
+            lines.append(f'<p class="next"><b>{SPOKEN["next"][which]}:</b> {ways}</p>')
+        blocks.append(f'<div class="{code}" lang="{code}">{"".join(lines)}{listed}</div>')
     return "".join(blocks)
 
 
@@ -244,10 +266,6 @@ def deck(slides: list[Slide]) -> str:
     scripts = [
         (engine / name).read_text(encoding="utf-8") for name in ("dist/reveal.js", "plugin/notes/notes.js")
     ]
-    behind = [slide for slide in slides if slide.behind]
-    index = "".join(
-        f'<p><span class="at" data-at="{i}"></span>{escape(s.title)}</p>' for i, s in enumerate(behind, 1)
-    )
     sections = []
     for slide in slides:
         last = slide is [s for s in slides if not s.behind][-1]
@@ -259,7 +277,7 @@ def deck(slides: list[Slide]) -> str:
         )
         sections.append(
             f'<section class="{classes(slide)}" data-timing="{slide.minutes * 60:g}"{marks}>'
-            f'{body(slide)}{ways}<aside class="notes">{notes(slide, index if last else "")}</aside></section>'
+            f'{body(slide)}{ways}<aside class="notes">{notes(slide, slides, index=last)}</aside></section>'
         )
     own = {name: (HERE / name).read_text(encoding="utf-8") for name in ("talk.css", "speaker.css", "talk.js")}
     return (
@@ -279,7 +297,7 @@ def handout(slides: list[Slide]) -> str:
     css = "".join((HERE / name).read_text(encoding="utf-8") for name in ("talk.css", "handout.css"))
     pages = "".join(
         f'<div class="page"><div class="frame"><div class="slide {classes(s)}">{body(s, still=True)}'
-        f'</div></div><div class="notes">{notes(s)}</div><p class="number">{i}</p></div>'
+        f'</div></div><div class="notes">{notes(s, slides)}</div><p class="number">{i}</p></div>'
         for i, s in enumerate(slides, 1)
     )
     return (

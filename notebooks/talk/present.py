@@ -12,6 +12,7 @@ import base64
 import io
 import json
 import os
+import signal
 import sys
 import threading
 import webbrowser
@@ -27,6 +28,7 @@ import build
 from helpers.images import load_image, to_pil
 from helpers.network import VGG19
 from helpers.synthesis import Run
+from helpers.system.interrupts import Watch
 
 #: What each run does: size in pixels, and the settings of its ``Run``.
 RUNS = {
@@ -74,8 +76,7 @@ class Moments:
             self._stop = stop = threading.Event()
             state = {"number": 0, "losses": [], "left": 100.0, "picture": "", "done": False, "trouble": ""}
             self._states[what] = state
-        self._thread = threading.Thread(target=self._compute, args=(state, stop, size, settings), daemon=True)
-        self._thread.start()
+        self._begin(self._compute, state, stop, size, settings)
 
     def stop(self) -> None:
         """End the run that goes on, if there is one, after its evaluation."""
@@ -173,39 +174,44 @@ class Desk(BaseHTTPRequestHandler):
         """Say nothing about every request."""
 
 
-def serve(deck: Path, port: int = 0, moments: Moments | None = None) -> ThreadingHTTPServer:
-    """Return a server of the deck on loopback; port 0 takes a free one. The caller starts it."""
-    desk = type("Desk", (Desk,), {"deck": deck.read_bytes(), "moments": moments or Moments()})
+def serve(deck: str, port: int = 0, moments: Moments | None = None) -> ThreadingHTTPServer:
+    """Return a server of the page on loopback; port 0 takes a free one. The caller starts it."""
+    desk = type("Desk", (Desk,), {"deck": deck.encode(), "moments": moments or Moments()})
     return ThreadingHTTPServer(("127.0.0.1", port), desk)
 
 
-def main() -> None:
-    """Build the deck, serve it, and open it where there is a browser."""
+def main() -> int:
+    """Build the deck, serve it, open it where there is a browser, and return the exit code."""
+    watch = Watch()
+    watch.begin()
     parser = argparse.ArgumentParser(description="Serve the talk on this machine.")
     parser.add_argument("--port", type=int, default=0, help="by default a free one")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args()
     moments = Moments()
-    server = serve(build.build(paper=False), options.port, moments)
+    server = serve(build.deck(build.read()), options.port, moments)
     address = f"http://127.0.0.1:{server.server_address[1]}/"
-    print(f"The talk:        {address}\nIn 15 minutes:   {address}?short", flush=True)
-    print(
-        "Keys: s speaker view, k English or Korean notes, r run, g a slide's number. Ctrl-C ends.", flush=True
-    )
-    moments.warm_up_soon()
-    if not options.no_browser:
-        webbrowser.open(address)
     try:
+        watch.raise_exceptions()
+        print(f"The talk:        {address}\nIn 15 minutes:   {address}?short", flush=True)
+        print(
+            "Keys: s speaker view, k English or Korean notes, r run, g a slide's number. Ctrl-C ends.",
+            flush=True,
+        )
+        moments.warm_up_soon()
+        if not options.no_browser:
+            webbrowser.open(address)
         server.serve_forever()
     except KeyboardInterrupt:
         print()
     finally:
         moments.close()
         server.server_close()
+    return 0 if watch.received == signal.SIGINT else watch.exit_code  # Ctrl-C is how a talk ends
 
 
 if __name__ == "__main__":
-    main()
+    code = main()
     # Not by Python's own end: threads that PyTorch left behind for a run would end it with an abort.
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(code)

@@ -175,7 +175,7 @@ def served(deck, monkeypatch):
     monkeypatch.setattr(present, "RUNS", runs)
     moments = present.Moments()
     moments.warm_up()
-    server = present.serve(deck, moments=moments)
+    server = present.serve(deck.read_text(encoding="utf-8"), moments=moments)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/", moments
     moments.close()
