@@ -224,7 +224,8 @@ def notes(slide: Slide, slides: list[Slide], index: bool = False) -> str:
     """
     blocks = []
     answers = [s for s in slides if s.behind]
-    listed = "".join(f"<p>{pointer(s, slides)}</p>" for s in answers) if index else ""
+    listed = "".join(f"<p>{pointer(s, slides)}</p>" for s in answers)
+    listed = f'<div class="answers">{listed}</div>' if index else ""
     for code, which in (("en", 0), ("ko", 1)):
         minutes, short = f"{slide.minutes or ANSWER:g}", f"{slide.short or 0:g}"
         head = (f"{minutes} min", f"{minutes}분")[which]

@@ -152,6 +152,28 @@ def test_the_speaker_view_shows_notes_in_both_languages(page, deck):
     speaker.close()
 
 
+def test_all_notes_are_seen_at_once(page, deck):
+    open_deck(page, deck.as_uri())
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    speaker = popup.value
+    speaker.set_viewport_size({"width": 1366, "height": 768})
+    speaker.wait_for_selector("#language")
+    for language in ("", " ko"):
+        longest = max(MAIN, key=lambda slide: sum(len(slide.fields[n + language]) for n in build.NOTES))
+        for slide in (longest, MAIN[-1]):
+            go_to(page, slide.title)
+            speaker.wait_for_function(
+                "(say) => document.querySelector('.value').textContent.includes(say)", arg=slide.fields["say"]
+            )
+            assert speaker.evaluate(
+                "(({scrollHeight, clientHeight}) => scrollHeight <= clientHeight)"
+                "(document.querySelector('#speaker-controls'))"
+            ), slide.title
+        speaker.keyboard.press("k")
+    speaker.close()
+
+
 def test_from_a_file_the_stored_result_takes_over_and_says_so(page, deck):
     open_deck(page, deck.as_uri())
     go_to(page, "Watch it grow")
