@@ -96,9 +96,8 @@ CONTENT_GRADIENT = FunctionCheck(
     cases=_layer_cases,
     mistakes=(
         Mistake(
-            "as given, this is the gradient at F, after the ReLU: F − P everywhere. The printed "
-            "equation is 0 "
-            "where z is negative. With respect to which tensor is autograd asked?",
+            "as given, this is the gradient at F, after the ReLU: F − P everywhere. The printed equation is "
+            "0 where z is negative. With respect to which tensor is autograd asked?",
             lambda z, P: z.relu() - P,
         ),
         Mistake(
@@ -162,13 +161,13 @@ POOLING = FunctionCheck(
     cases=_block_cases,
     mistakes=(
         Mistake(
-            "as given, both kinds give the same features: those of max pooling. Follow the word average from "
-            "the call to the pooling. Where does it get lost?",
+            "as given, both kinds give the same features: those of max pooling. Follow the word average "
+            "from the call to the pooling. Where does it get lost?",
             lambda x, blocks, pooling="average": _pooled(x, blocks, "max"),
         ),
         Mistake(
-            "both kinds give the same features: those of average pooling. A new default only turns the fault "
-            "round. Pass the argument on.",
+            "both kinds give the same features: those of average pooling. A new default only turns the "
+            "fault round. Pass the argument on.",
             lambda x, blocks, pooling="average": _pooled(x, blocks, "average"),
         ),
         Mistake(
@@ -240,9 +239,8 @@ ACTIVE = MeasureCheck(
     (
         ("this counts all numbers of the layer. Count those above 0.", _all_numbers),
         (
-            "this is the share of the layer's numbers that are above 0. Divide their count by the "
-            "pixels of the "
-            "picture instead.",
+            "this is the share of the layer's numbers that are above 0. Divide their count by the pixels of "
+            "the picture instead.",
             _share,
         ),
         ("this is the network with max pooling. The exercise asks for average pooling.",

@@ -86,9 +86,8 @@ class FunctionCheck:
                 )
             if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
                 return not_yet(
-                    "the function changes its input. Names that end in _, and +=, *= and the like, "
-                    "write over "
-                    "a tensor that others still use. Make a new tensor instead."
+                    "the function changes its input. Names that end in _, and +=, *= and the like, write "
+                    "over a tensor that others still use. Make a new tensor instead."
                 )
         return self._judge(function, results)
 
@@ -103,8 +102,9 @@ class FunctionCheck:
                 )
             if self.gradient and not self._carries_gradient(function):
                 return not_yet(
-                    "the numbers are right, but no gradient flows back to the input. `.item()`, `.detach()`, "
-                    "`float()` and `torch.no_grad()` cut the graph, and then x cannot be changed."
+                    "the numbers are right, but no gradient flows back to the input. `.item()`, "
+                    "`.detach()`, `float()` and `torch.no_grad()` cut the graph, and then x cannot be "
+                    "changed."
                 )
             return right(self.learnt)
         for mistake in self.mistakes:

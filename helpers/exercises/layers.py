@@ -50,9 +50,8 @@ PREPROCESSED = FunctionCheck(
             lambda y: (y - _mean(y)).flip(1) / 255,
         ),
         Mistake(
-            "values outside [0, 1] are clipped. While x is searched for they occur, and their "
-            "gradient would be "
-            "lost.",
+            "values outside [0, 1] are clipped. While x is searched for they occur, and their gradient "
+            "would be lost.",
             lambda y: _undone(y).clamp(0, 1),
         ),
         Mistake(
@@ -107,8 +106,8 @@ POOL = FunctionCheck(
             lambda F: avg_pool2d(F, 2, 1),
         ),
         Mistake(
-            "with odd numbers the last row and column are kept. A square needs two of each: leave "
-            "the rest out.",
+            "with odd numbers the last row and column are kept. A square needs two of each: leave the rest "
+            "out.",
             lambda F: avg_pool2d(F, 2, ceil_mode=True),
         ),
         Mistake(
@@ -171,8 +170,8 @@ FIELD = FunctionCheck(
     cases=_plan_cases,
     mistakes=(
         Mistake(
-            "the stride is multiplied too early. The layer's own stride counts for the layers behind it, not "
-            "for itself.",
+            "the stride is multiplied too early. The layer's own stride counts for the layers behind it, "
+            "not for itself.",
             _with(early=True),
         ),
         Mistake(
@@ -328,15 +327,13 @@ RESPONSES = FunctionCheck(
     cases=_filter_cases,
     mistakes=(
         Mistake(
-            "as given, no kept value is negative, although a value before a ReLU can be. It is kept, "
-            "and later "
-            "something writes over it. What does `inplace=True` say?",
+            "as given, no kept value is negative, although a value before a ReLU can be. It is kept, and "
+            "later something writes over it. What does `inplace=True` say?",
             _responses(keep="after"),
         ),
         Mistake(
-            "the kept values are right for the first layer, but the ReLU is gone: the next layers "
-            "get negative "
-            "values.",
+            "the kept values are right for the first layer, but the ReLU is gone: the next layers get "
+            "negative values.",
             _responses(rectify=lambda z: z),
         ),
         Mistake(

@@ -52,9 +52,8 @@ GRAM = FunctionCheck(
             _normal,
         ),
         Mistake(
-            "the sum runs over the wrong letter: the result has one row for each position. Equation "
-            "3 adds up "
-            "over positions k, and i and j are feature maps.",
+            "the sum runs over the wrong letter: the result has one row for each position. Equation 3 adds "
+            "up over positions k, and i and j are feature maps.",
             lambda F: F.flatten(2).mT @ F.flatten(2),
         ),
         Mistake(
@@ -67,9 +66,8 @@ GRAM = FunctionCheck(
             lambda F: gram_matrix(F).sum(0, keepdim=True).expand(len(F), -1, -1),
         ),
         Mistake(
-            "negative values lost their sign. Features after a ReLU are never negative, but the "
-            "function must "
-            "not count on it.",
+            "negative values lost their sign. Features after a ReLU are never negative, but the function "
+            "must not count on it.",
             lambda F: gram_matrix(F.abs()),
         ),
         Mistake(
@@ -77,8 +75,8 @@ GRAM = FunctionCheck(
             lambda F: gram_matrix(F.relu()),
         ),
         Mistake(
-            "this is the product of the sums of two maps. Equation 3 multiplies first, position by position, "
-            "and then adds up.",
+            "this is the product of the sums of two maps. Equation 3 multiplies first, position by "
+            "position, and then adds up.",
             lambda F: F.sum((2, 3))[:, :, None] * F.sum((2, 3))[:, None],
         ),
         Mistake(
@@ -128,13 +126,13 @@ LAYER_LOSS = FunctionCheck(
             lambda G, A, M, M_a: G.shape[1] * layer_style_loss(G, A, M, M_a),
         ),
         Mistake(
-            "each loss is N_l² times too large: the sum over i and j has N_l² terms, and nothing "
-            "divides by it.",
+            "each loss is N_l² times too large: the sum over i and j has N_l² terms, and nothing divides by "
+            "it.",
             lambda G, A, M, M_a: G.shape[1] ** 2 * layer_style_loss(G, A, M, M_a),
         ),
         Mistake(
-            "M_x is used for both pictures. A was added up over the artwork's positions, so it is divided by "
-            "M_a.",
+            "M_x is used for both pictures. A was added up over the artwork's positions, so it is divided "
+            "by M_a.",
             lambda G, A, M, M_a: layer_style_loss(G, A, M),
         ),
         Mistake(
@@ -205,9 +203,8 @@ GRADIENT = FunctionCheck(
     cases=_gradient_cases,
     mistakes=(
         Mistake(
-            "this is the gradient at F, after the ReLU. At z, before it, the mask of the ReLU is "
-            "missing: the "
-            "second case of equation 6.",
+            "this is the gradient at F, after the ReLU. At z, before it, the mask of the ReLU is missing: "
+            "the second case of equation 6.",
             lambda z, A: style_gradient(z.relu(), A, before_relu=False),
         ),
         Mistake(
@@ -215,19 +212,18 @@ GRADIENT = FunctionCheck(
             lambda z, A: style_gradient(z, A, before_relu=False),
         ),
         Mistake(
-            "the mask is right, but the Gram matrix is made from z. It belongs to F, the value after "
-            "the ReLU.",
+            "the mask is right, but the Gram matrix is made from z. It belongs to F, the value after the "
+            "ReLU.",
             lambda z, A: style_gradient(z, A),
         ),
         Mistake(
-            "each value is 4 times too small: the 4 of equation 4 cancels. One 2 comes from the "
-            "square; where "
-            "does the other come from?",
+            "each value is 4 times too small: the 4 of equation 4 cancels. One 2 comes from the square; "
+            "where does the other come from?",
             lambda z, A: _at_z(z, A) / 4,
         ),
         Mistake(
-            "each value is half of what it should be. F_ij stands in row i of G and in column i: "
-            "both add up.",
+            "each value is half of what it should be. F_ij stands in row i of G and in column i: both add "
+            "up.",
             lambda z, A: _at_z(z, A) / 2,
         ),
         Mistake(
@@ -275,15 +271,13 @@ BATCH = FunctionCheck(
     cases=_feature_cases,
     mistakes=(
         Mistake(
-            "as given, the batch is folded into the rows. A batch of two gives one table of 2 N "
-            "rows, in which "
-            "maps of one picture are multiplied with maps of the other. Which reshape does that?",
+            "as given, the batch is folded into the rows. A batch of two gives one table of 2 N rows, in "
+            "which maps of one picture are multiplied with maps of the other. Which reshape does that?",
             lambda F: _folded(F) / F.numel(),
         ),
         Mistake(
-            "each picture has its own table now, but all are divided by B as well. Then the loss of "
-            "a picture "
-            "would depend on how many others lie in the batch.",
+            "each picture has its own table now, but all are divided by B as well. Then the loss of a "
+            "picture would depend on how many others lie in the batch.",
             lambda F: _picture_grams(F) / len(F),
         ),
         Mistake(
@@ -328,9 +322,8 @@ RANK = GuessCheck(
 
 STATISTIC = RubricCheck(
     (
-        "The statistic does not change when the positions of all maps are shuffled in the same way; "
-        "you showed "
-        "it with a number.",
+        "The statistic does not change when the positions of all maps are shuffled in the same way; you "
+        "showed it with a number.",
         "You made textures from it and from the Gram matrix with the same noise, layers and evaluations.",
         "You judged both by one loss that neither run made small.",
         "You used two artworks and two seeds, and say how far the results agree.",

@@ -64,14 +64,13 @@ DESCENT = FunctionCheck(
     cases=_valley_cases,
     mistakes=(
         Mistake(
-            "the last picture comes back. When the loss rises again, that is not the best one. If "
-            "you kept x and "
-            "then changed it in place, keep a copy.",
+            "the last picture comes back. When the loss rises again, that is not the best one. If you kept "
+            "x and then changed it in place, keep a copy.",
             _descended(best="last"),
         ),
         Mistake(
-            "the last picture whose loss was computed comes back. When the loss rises again, that is not the "
-            "best one.",
+            "the last picture whose loss was computed comes back. When the loss rises again, that is not "
+            "the best one.",
             _descended(best="last measured"),
         ),
         Mistake(
@@ -112,8 +111,8 @@ MASK = FunctionCheck(
     cases=_mask_cases,
     mistakes=(
         Mistake(
-            "the mask counts twice: both factors of the product were multiplied by it. With a hard mask of 0 "
-            "and 1 that makes no difference, at a soft border it does.",
+            "the mask counts twice: both factors of the product were multiplied by it. With a hard mask of "
+            "0 and 1 that makes no difference, at a soft border it does.",
             lambda F, mask: _weighted(F, mask, power=2),
         ),
         Mistake(
@@ -126,9 +125,8 @@ MASK = FunctionCheck(
             lambda F, mask: _weighted(F, mask, divide="all"),
         ),
         Mistake(
-            "it is divided by the number of positions where the mask is not 0. A position of weight "
-            "0.5 counts "
-            "as half.",
+            "it is divided by the number of positions where the mask is not 0. A position of weight 0.5 "
+            "counts as half.",
             lambda F, mask: _weighted(F, mask, divide="count"),
         ),
         Mistake(
@@ -183,15 +181,13 @@ BOUNDED = FunctionCheck(
     cases=_bound_cases,
     mistakes=(
         Mistake(
-            "as given, a value that leaves [0, 1] never comes back: the slope of `clamp` is 0 "
-            "outside, so its "
-            "gradient is 0. Let the loss see x itself, and limit x after the step.",
+            "as given, a value that leaves [0, 1] never comes back: the slope of `clamp` is 0 outside, so "
+            "its gradient is 0. Let the loss see x itself, and limit x after the step.",
             _bounded(at=lambda x: x.clamp(0, 1), after=lambda x: x, end=lambda x: x.clamp(0, 1)),
         ),
         Mistake(
-            "the gradient is right, but x is limited at the end only. On the way the loss is asked "
-            "for pictures "
-            "outside [0, 1], which no file can hold.",
+            "the gradient is right, but x is limited at the end only. On the way the loss is asked for "
+            "pictures outside [0, 1], which no file can hold.",
             _bounded(after=lambda x: x, end=lambda x: x.clamp(0, 1)),
         ),
         Mistake("x is not limited: some values lie outside [0, 1].", _bounded(after=lambda x: x)),
@@ -247,9 +243,8 @@ LAYER = FunctionCheck(
     cases=_named_cases,
     mistakes=(
         Mistake(
-            "as given, conv4_2 gives the fourth convolution of the network, which is conv2_2. The 4 "
-            "of a name is "
-            "a block, and a block has two or more convolutions. Compare names, and do not count.",
+            "as given, conv4_2 gives the fourth convolution of the network, which is conv2_2. The 4 of a "
+            "name is a block, and a block has two or more convolutions. Compare names, and do not count.",
             _counted(lambda wanted, names: int(wanted[4]) - 1),
         ),
         Mistake(
