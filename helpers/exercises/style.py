@@ -83,6 +83,18 @@ GRAM = FunctionCheck(
             "only the first row of positions counts, or only the first column. The sum runs over all M_l.",
             lambda F: gram_matrix(F[:, :, :1]),
         ),
+        Mistake(
+            "half of the table is empty. Entry ij and entry ji are the same number: fill both.",
+            lambda F: gram_matrix(F).triu(),
+        ),
+        Mistake(
+            "half of the table is empty. Entry ji and entry ij are the same number: fill both.",
+            lambda F: gram_matrix(F).tril(),
+        ),
+        Mistake(
+            "the diagonal is empty. G_ii is the sum of the squares of map i.",
+            lambda F: gram_matrix(F) * (1 - torch.eye(F.shape[1], dtype=F.dtype)),
+        ),
     ),
     learnt=(
         "each entry is the sum of products over all positions, one table a picture, and nothing is divided."
@@ -168,6 +180,18 @@ LAYER_LOSS = FunctionCheck(
             "this is the root of the sum. Equation 4 has no root.",
             lambda G, A, M, M_a: _squares(G, A, M, M_a).sqrt() / (4 * G.shape[1] ** 2),
         ),
+        Mistake(
+            "the differences are added up first and squared then. Square each one.",
+            lambda G, A, M, M_a: (G / M - A / M_a).sum((1, 2)) ** 2 / (4 * G.shape[1] ** 2),
+        ),
+        Mistake(
+            "N is taken from dimension 0, which is the batch. The maps are dimension 1.",
+            lambda G, A, M, M_a: _squares(G, A, M, M_a) / (4 * len(G) ** 2),
+        ),
+        Mistake(
+            "`x / 4 * N**2` divides by 4 and multiplies by N². Put brackets around 4 N².",
+            lambda G, A, M, M_a: _squares(G, A, M, M_a) / 4 * G.shape[1] ** 2,
+        ),
     ),
     learnt=(
         "each Gram matrix is divided by its own number of positions, so the two pictures may differ in size."
@@ -195,6 +219,18 @@ def _at_z(z, A):
 
 def _sizes(z):
     return z.shape[1], z.shape[2] * z.shape[3]
+
+
+def _less(z):
+    """Return G − G/M."""
+    G = gram_matrix(z.relu())
+    return G - G / _sizes(z)[1]
+
+
+def _not_transposed(z, A):
+    N, M = _sizes(z)
+    F = z.relu().flatten(2)
+    return (F.mT @ (gram_matrix(F) - A)).reshape(z.shape) / (N * M) ** 2 * (z > 0)
 
 
 GRADIENT = FunctionCheck(
@@ -251,6 +287,15 @@ GRADIENT = FunctionCheck(
             "the mask is turned: it lets through where z is negative.",
             lambda z, A: style_gradient(z.relu(), A, before_relu=False) * (z < 0),
         ),
+        Mistake(
+            "G is divided by M, and A is not. Equation 6 has both as sums, and M² below.",
+            lambda z, A: style_gradient(z.relu(), A + _less(z), before_relu=True),
+        ),
+        Mistake(
+            "Fᵀ (G − A) has one row for each position. The paper takes its entry ji: transpose it before it "
+            "gets the shape of z.",
+            _not_transposed,
+        ),
     ),
     learnt="(G − A) F / (N² M²), masked where z is negative. Autograd gives the same numbers.",
 )
@@ -300,6 +345,11 @@ BATCH = FunctionCheck(
             "the result has one row for each position. Multiply F by its transpose, not the other way round.",
             lambda F: F.flatten(2).mT @ F.flatten(2) / F[0].numel(),
         ),
+        Mistake(
+            "`reshape` to (B, H·W, N) mixes maps and positions: it keeps the order of the numbers and turns "
+            "nothing. To turn, transpose.",
+            lambda F: _picture_grams(F.reshape(len(F), -1, F.shape[1]).mT),
+        ),
     ),
     learnt="each picture has its own table, and a batch of two gives what two calls would give.",
     gradient=True,
@@ -307,8 +357,8 @@ BATCH = FunctionCheck(
 
 
 def rank_of_gram() -> float:
-    """Return the rank of the Gram matrix of conv4_1 for a picture of 64 × 48 px."""
-    F = VGG19()(load_image("chenonceau", 64), "conv4_1")["conv4_1"]  # (1, 512, 6, 8)
+    """Return the rank of the Gram matrix of conv4_1 for a picture of 96 × 72 px."""
+    F = VGG19()(load_image("chenonceau", 96), "conv4_1")["conv4_1"]  # (1, 512, 9, 12)
     return float(torch.linalg.matrix_rank(gram_matrix(F.double())[0]))
 
 
@@ -316,16 +366,16 @@ RANK = GuessCheck(
     rank_of_gram,
     "",
     (1, 512),
-    "G is F Fᵀ, and F has 48 columns, one for each position. A product cannot have a larger rank than its "
+    "G is F Fᵀ, and F has 108 columns, one for each position. A product cannot have a larger rank than its "
     "factors. So in a small picture most rows of a deep Gram matrix follow from a few others.",
 )
 
 STATISTIC = RubricCheck(
     (
-        "The statistic does not change when the positions of all maps are shuffled in the same way; you "
-        "showed it with a number.",
-        "You made textures from it and from the Gram matrix with the same noise, layers and evaluations.",
-        "You judged both by one loss that neither run made small.",
+        "The statistic does not change when the positions of all maps are shuffled in the same way; or you "
+        "say what else it keeps.",
+        "Both textures come from the same noise, layers and evaluations.",
+        "Both are judged by one loss that neither run made small.",
         "You used two artworks and two seeds, and say how far the results agree.",
         "You wrote down your guess before the run, and what spoke against it.",
     ),

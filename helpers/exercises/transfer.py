@@ -31,7 +31,7 @@ def _descended(sign=-1, best="best", fewer=0, record=True, forget=True):
     """Return gradient descent with one thing done in another way."""
 
     def descent(loss, x, evaluations, rate):
-        losses, kept, sum_ = [], x.detach(), 0
+        losses, kept, behind, sum_ = [], x.detach(), x, 0
         for _ in range(evaluations - fewer):
             x = x.detach().requires_grad_()
             value = loss(x)
@@ -41,7 +41,8 @@ def _descended(sign=-1, best="best", fewer=0, record=True, forget=True):
             if value.item() == min(losses):
                 kept = x.detach()
             before, x = x.detach(), x.detach() + sign * rate * sum_
-        kept = {"best": kept, "last": x.detach(), "last measured": before}[best]
+            behind = x if value.item() == min(losses) else behind
+        kept = {"best": kept, "last": x.detach(), "last measured": before, "after": behind}[best]
         return (kept, losses) if record else kept
 
     return descent
@@ -82,7 +83,15 @@ DESCENT = FunctionCheck(
             "evaluation.",
             _descended(forget=False),
         ),
+        Mistake(
+            "the picture that is kept is one step behind its loss: keep x before it is changed.",
+            _descended(best="after"),
+        ),
         Mistake("one evaluation is missing.", _descended(fewer=1)),
+        Mistake(
+            "the two results stand in the wrong order: first the picture, then the list.",
+            lambda *given: _descended()(*given)[::-1],
+        ),
         Mistake("the list of losses is missing: return the picture and the list.", _descended(record=False)),
     ),
     learnt="one evaluation a round, a step against the gradient, and the best picture is kept.",
@@ -220,6 +229,14 @@ def _layer_at(layers, x, wanted, rectified=True):
     return None
 
 
+def _linear(layers, x, wanted):
+    for name, layer in layers.items():
+        x = layer(x)
+        if name == wanted:
+            return x
+    return None
+
+
 def _counted(number):
     """Return the layer that counting convolutions finds."""
 
@@ -263,6 +280,18 @@ LAYER = FunctionCheck(
             "two convolutions are assumed in every block. Blocks three and four have four.",
             _counted(lambda wanted, names: min(2 * int(wanted[4]) - 3 + int(wanted[6]), len(names) - 1)),
         ),
+        Mistake(
+            "this is what the wanted layer is given. Call it too, then return.",
+            lambda layers, x, wanted: _layer_at(layers, x, list(layers)[list(layers).index(wanted) - 1]),
+        ),
+        Mistake(
+            "only the wanted layer has its ReLU. Each convolution on the way has one.",
+            lambda layers, x, wanted: _linear(layers, x, wanted).relu(),
+        ),
+        Mistake(
+            "the wanted layer is given the picture. It must be given what the layers before it computed.",
+            lambda layers, x, wanted: layers[wanted](x).relu(),
+        ),
     ),
     learnt="a name means the same layer in every program; a number does not.",
 )
@@ -304,6 +333,9 @@ GROWTH = MeasureCheck(
         ("this is the ratio of the losses. Compare the norms of their gradients.", _of_losses),
         ("this is the growth from 64 to 128 px alone. The exercise asks for both doublings.",
          lambda: _ratio(128) / _ratio(64)),
+        ("this is the growth from 128 to 256 px alone. The exercise asks for both doublings.",
+         lambda: _ratio(256) / _ratio(128)),
+        ("this is the mean of the notebook's three pairs. Measure this pair.", lambda: 3.7),
     ),
     "It lies between the values of the notebook's three pairs. So the claim holds for this pair too.",
 )  # fmt: skip
