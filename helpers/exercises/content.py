@@ -71,6 +71,15 @@ PSNR = FunctionCheck(
             "the peak is the largest value of x. It must be the largest that a picture can have.",
             lambda x, p: _psnr(x, p) + 20 * torch.log10(x.max()),
         ),
+        Mistake(
+            "`std` subtracts the mean error first: a picture that is too dark everywhere would be perfect.",
+            lambda x, p: -20 * torch.log10((x - p).std()),
+        ),
+        Mistake(
+            "this is the mean of three PSNRs, one for each colour. Take the mean of the squares over all "
+            "values, then one logarithm.",
+            lambda x, p: -10 * torch.log10(((x - p) ** 2).mean((2, 3))).mean(),
+        ),
     ),
     learnt="20 log10(1 / RMSE), with RMSE in the unit of the pictures.",
 )
@@ -96,9 +105,8 @@ CONTENT_GRADIENT = FunctionCheck(
     cases=_layer_cases,
     mistakes=(
         Mistake(
-            "as given, this is the gradient at F, after the ReLU: F − P everywhere. The printed "
-            "equation is 0 "
-            "where z is negative. With respect to which tensor is autograd asked?",
+            "as given, this is the gradient at F, after the ReLU: F − P everywhere. The printed equation is "
+            "0 where z is negative. With respect to which tensor is autograd asked?",
             lambda z, P: z.relu() - P,
         ),
         Mistake(
@@ -126,6 +134,10 @@ CONTENT_GRADIENT = FunctionCheck(
         Mistake(
             "the mean of the squares was taken. Equation 1 is half their sum.",
             lambda z, P: 2 * _printed(z, P) / z.numel(),
+        ),
+        Mistake(
+            "half the mean of the squares was taken. Equation 1 is half their sum.",
+            lambda z, P: _printed(z, P) / z.numel(),
         ),
     ),
     learnt=(
@@ -162,13 +174,13 @@ POOLING = FunctionCheck(
     cases=_block_cases,
     mistakes=(
         Mistake(
-            "as given, both kinds give the same features: those of max pooling. Follow the word average from "
-            "the call to the pooling. Where does it get lost?",
+            "as given, both kinds give the same features: those of max pooling. Follow the word average "
+            "from the call to the pooling. Where does it get lost?",
             lambda x, blocks, pooling="average": _pooled(x, blocks, "max"),
         ),
         Mistake(
-            "both kinds give the same features: those of average pooling. A new default only turns the fault "
-            "round. Pass the argument on.",
+            "both kinds give the same features: those of average pooling. A new default only turns the "
+            "fault round. Pass the argument on.",
             lambda x, blocks, pooling="average": _pooled(x, blocks, "average"),
         ),
         Mistake(
@@ -210,27 +222,23 @@ HALF = GuessCheck(
     loss_of_half_brightness,
     " %",
     (0, 200),
-    "A content loss compares features, and features of edges become smaller when the contrast becomes "
-    "smaller. So brightness and contrast are content too, for this loss.",
+    "The features of the darker picture are smaller, and differ in their pattern too. So brightness and "
+    "contrast are content, for this loss.",
 )
 
 
 @cache
-def active_numbers(picture: str = "red_panda", pooling: str = "average") -> float:
-    """Return how many numbers above 0 a pixel has at conv5_1, at 192 px."""
+def _counted(picture: str = "red_panda", pooling: str = "average") -> tuple[int, torch.Size, int]:
+    """Return how many numbers above 0 conv5_1 has at 192 px, its shape, and the pixels of the picture."""
     x = load_image(picture, 192)
     F = VGG19(pooling=pooling)(x, "conv5_1")["conv5_1"]
-    return (F > 0).sum().item() / (x.shape[2] * x.shape[3])
+    return (F > 0).sum().item(), F.shape, x.shape[2] * x.shape[3]
 
 
-def _all_numbers() -> float:
-    return 512 / 16**2
-
-
-@cache
-def _share() -> float:
-    F = VGG19()(load_image("red_panda", 192), "conv5_1")["conv5_1"]
-    return (F > 0).double().mean().item()
+def active_numbers(picture: str = "red_panda", pooling: str = "average") -> float:
+    """Return how many numbers above 0 a pixel has at conv5_1, at 192 px."""
+    count, _, pixels = _counted(picture, pooling)
+    return count / pixels
 
 
 ACTIVE = MeasureCheck(
@@ -238,12 +246,15 @@ ACTIVE = MeasureCheck(
     "how many numbers above 0 a pixel of the picture has at conv5_1",
     0.03,
     (
-        ("this counts all numbers of the layer. Count those above 0.", _all_numbers),
+        ("this counts all numbers of the layer. Count those above 0.",
+         lambda: _counted()[1].numel() / _counted()[2]),
+        ("this is the count itself. Divide it by the pixels of the picture.", lambda: _counted()[0]),
+        ("this is for each position of the layer. Divide by the pixels of the picture, which are more.",
+         lambda: _counted()[0] / _counted()[1][2:].numel()),
         (
-            "this is the share of the layer's numbers that are above 0. Divide their count by the "
-            "pixels of the "
-            "picture instead.",
-            _share,
+            "this is the share of the layer's numbers that are above 0. Divide their count by the pixels of "
+            "the picture instead.",
+            lambda: _counted()[0] / _counted()[1].numel(),
         ),
         ("this is the network with max pooling. The exercise asks for average pooling.",
          lambda: active_numbers(pooling="max")),

@@ -7,6 +7,7 @@ constant factor, an input for which the result is wrong.
 """
 
 import linecache
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,17 @@ class Mistake:
 
     words: str
     computes: Callable
+
+
+#: What PyTorch says of common faults → what to do.
+CURES = {
+    "does not require grad|not have been used in the graph": "Between this tensor and the loss the graph is "
+    "cut: the tensor must ask for a gradient before the loss is computed from it, without `detach` between.",
+    "'NoneType'": "Is it a `.grad`? Only a tensor that was not computed from others gets one; "
+    "`x.detach().requires_grad_()` makes such a tensor.",
+    "leaf Variable that requires grad": "A step in place needs `with torch.no_grad():`.",
+    "batch2 tensor": "`.T` turns the batch around too. `.mT` turns the last two dimensions only.",
+}
 
 
 @dataclass(frozen=True)
@@ -86,9 +98,8 @@ class FunctionCheck:
                 )
             if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
                 return not_yet(
-                    "the function changes its input. Names that end in _, and +=, *= and the like, "
-                    "write over "
-                    "a tensor that others still use. Make a new tensor instead."
+                    "the function changes its input. Names that end in _, and +=, *= and the like, write "
+                    "over a tensor that others still use. Make a new tensor instead."
                 )
         return self._judge(function, results)
 
@@ -99,12 +110,13 @@ class FunctionCheck:
             if not all(same_dtype(mine, theirs) for mine, theirs in pairs):
                 return not_yet(
                     "the numbers are right, but float64 goes in and another type comes out. A new tensor is "
-                    "float32 unless it is told otherwise: dtype=F.dtype."
+                    "float32 unless it is told otherwise, as in dtype=F.dtype."
                 )
             if self.gradient and not self._carries_gradient(function):
                 return not_yet(
-                    "the numbers are right, but no gradient flows back to the input. `.item()`, `.detach()`, "
-                    "`float()` and `torch.no_grad()` cut the graph, and then x cannot be changed."
+                    "the numbers are right, but no gradient flows back to the input. `.item()`, "
+                    "`.numpy()`, `.detach()`, `float()` and `torch.no_grad()` cut the graph, and then x "
+                    "cannot be changed."
                 )
             return right(self.learnt)
         for mistake in self.mistakes:
@@ -195,7 +207,8 @@ def where(error: Exception, function: Callable) -> str:
         return f"the function cannot be called as the exercise calls it ({message})."
     line = linecache.getline(file, frames[-1].lineno).strip() or frames[-1].line or ""
     shown = f", `{line}`," if line else ""
-    return f"line {frames[-1].lineno} of your cell{shown} stops with {message}."
+    cure = next((f" {words}" for pattern, words in CURES.items() if re.search(pattern, str(error))), "")
+    return f"line {frames[-1].lineno} of your cell{shown} stops with {message}.{cure}"
 
 
 def difference(cases: list[Case], results: list, references: list) -> str:
@@ -229,7 +242,7 @@ def _parts(value: Any) -> list:
 
 def _other_kind(mine: Any, theirs: Any) -> str:
     """Return how the structure or a shape differs, or nothing."""
-    given = type(mine).__name__
+    given = {"ndarray": "NumPy array"}.get(type(mine).__name__, type(mine).__name__)
     if isinstance(theirs, dict):
         if not isinstance(mine, dict):
             return f"a {given} comes back, and a dict is asked for"
@@ -237,10 +250,11 @@ def _other_kind(mine: Any, theirs: Any) -> str:
             return f"the dict has {list(mine)}, and {list(theirs)} is asked for"
         return next(filter(None, (_other_kind(mine[name], theirs[name]) for name in theirs)), "")
     if isinstance(theirs, list | tuple):
+        wanted = f"a list of {len(theirs)}" if isinstance(theirs, list) else f"{len(theirs)} results"
         if not isinstance(mine, list | tuple):
-            return f"{len(theirs)} results are asked for, and a {given} comes back"
+            return f"a {given} comes back instead of {wanted}"
         if len(mine) != len(theirs):
-            return f"{len(theirs)} results are asked for, and {len(mine)} come back"
+            return f"{len(mine)} come back instead of {wanted}"
         return next(filter(None, map(_other_kind, mine, theirs)), "")
     if isinstance(theirs, torch.Tensor) and theirs.ndim:
         if not isinstance(mine, torch.Tensor):

@@ -16,6 +16,14 @@ def _undone(y):
     return (y + _mean(y)).flip(1) / 255
 
 
+def _of_torchvision(y):
+    mean, deviation = (
+        torch.tensor(values, dtype=y.dtype).view(1, 3, 1, 1)
+        for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    return y * deviation + mean
+
+
 def _input_cases() -> list[Case]:
     return [
         Case("one picture of 4 × 5 pixels", (60 * random(1, 3, 4, 5),), {}),
@@ -50,9 +58,8 @@ PREPROCESSED = FunctionCheck(
             lambda y: (y - _mean(y)).flip(1) / 255,
         ),
         Mistake(
-            "values outside [0, 1] are clipped. While x is searched for they occur, and their "
-            "gradient would be "
-            "lost.",
+            "values outside [0, 1] are clipped. While x is searched for they occur, and their gradient "
+            "would be lost.",
             lambda y: _undone(y).clamp(0, 1),
         ),
         Mistake(
@@ -63,9 +70,13 @@ PREPROCESSED = FunctionCheck(
             "the picture is mirrored: columns are turned, not colours. Colours are dimension 1.",
             lambda y: ((y + _mean(y)) / 255).flip(3),
         ),
+        Mistake(
+            "this undoes the form of torchvision's weights, with a mean and a deviation. These weights are "
+            "Caffe's: only a mean, of numbers from 0 to 255.",
+            _of_torchvision,
+        ),
     ),
     learnt="the steps in reverse order: mean, order of the colours, 255. Nothing is clipped.",
-    gradient=True,
 )
 
 
@@ -74,12 +85,18 @@ def _map_cases() -> list[Case]:
         Case("one picture, 3 maps of 4 × 6 positions", (random(1, 3, 4, 6),), {}),
         Case("a batch of two pictures", (random(2, 2, 6, 2, seed=1),), {}),
         Case("maps of 5 × 7 positions, odd numbers", (random(1, 2, 5, 7, seed=2),), {}),
-        Case("large values", (1000 * random(1, 4, 2, 2, seed=3).abs(),), {}),
+        Case("large values", (1000 * random(1, 4, 4, 2, seed=3).abs(),), {}),
     ]
 
 
 def _average(F):
     return avg_pool2d(F, 2)
+
+
+def _halves(F):
+    B, N, H, W = F.shape
+    F = F[..., : H // 2 * 2, : W // 2 * 2]
+    return F.reshape(B, N, 2, H // 2, 2, W // 2).mean((2, 4))
 
 
 POOL = FunctionCheck(
@@ -107,8 +124,8 @@ POOL = FunctionCheck(
             lambda F: avg_pool2d(F, 2, 1),
         ),
         Mistake(
-            "with odd numbers the last row and column are kept. A square needs two of each: leave "
-            "the rest out.",
+            "with odd numbers the last row and column are kept. A square needs two of each: leave the rest "
+            "out.",
             lambda F: avg_pool2d(F, 2, ceil_mode=True),
         ),
         Mistake(
@@ -124,6 +141,19 @@ POOL = FunctionCheck(
             lambda F: _average(F.relu()),
         ),
         Mistake("each map becomes one number: its mean over all positions.", lambda F: F.mean((2, 3))),
+        Mistake(
+            "the squares overlap: square i, j must begin at row 2i and column 2j, not at i and j.",
+            lambda F: avg_pool2d(F, 2, 1)[..., : F.shape[2] // 2, : F.shape[3] // 2],
+        ),
+        Mistake(
+            "the reshape cuts wrongly: the two values of a pair lie half a map apart. Neighbours stay "
+            "together as (H // 2, 2), not as (2, H // 2).",
+            _halves,
+        ),
+        Mistake(
+            "the mean runs over pictures and maps too. Take it over the last two dimensions.",
+            lambda F: _average(F).mean((0, 1), keepdim=True).expand_as(_average(F)),
+        ),
     ),
     learnt="the mean of each 2 × 2 square; an odd last row or column is left out.",
     gradient=True,
@@ -161,7 +191,7 @@ def _plan_cases() -> list[Case]:
         Case(
             "filters of 5 with stride 2, then of 3 with stride 3, then of 4", ([(5, 2), (3, 3), (4, 1)],), {}
         ),
-        Case("no layer at all", ([],), {}),
+        Case("an empty list", ([],), {}),
     ]
 
 
@@ -171,8 +201,8 @@ FIELD = FunctionCheck(
     cases=_plan_cases,
     mistakes=(
         Mistake(
-            "the stride is multiplied too early. The layer's own stride counts for the layers behind it, not "
-            "for itself.",
+            "the stride is multiplied too early. The layer's own stride counts for the layers behind it, "
+            "not for itself.",
             _with(early=True),
         ),
         Mistake(
@@ -199,6 +229,18 @@ FIELD = FunctionCheck(
         Mistake(
             "the filter is counted on one side only. It reaches further at both.",
             _with(kernel=lambda k: k // 2),
+        ),
+        Mistake(
+            "from 0 on, and with the whole filter each time: right for the first layer alone. Begin at the 1 "
+            "pixel that is there already, and add kernel − 1.",
+            _with(start=0, kernel=lambda k: k),
+        ),
+        Mistake(
+            "this is the number of pixels in the square. Its side is asked for.", lambda s: _field(s) ** 2
+        ),
+        Mistake(
+            "only strides of 1 and 2 are thought of. Multiply by the stride that stands in the pair.",
+            _with(grow=lambda stride, step: stride if step == 1 else 2 * stride),
         ),
         Mistake(
             "the layers are taken from the last to the first. With this rule begin at the picture.",
@@ -294,6 +336,12 @@ FEATURES = FunctionCheck(
             lambda layers, x, wanted: dict([list(_features()(layers, x, wanted).items())[-1]]),
         ),
         Mistake(
+            "the pooling layers are not called. Each layer on the way is, whatever its name.",
+            lambda layers, x, wanted: _features()(
+                {n: f if n.startswith("conv") else lambda h: h for n, f in layers.items()}, x, wanted
+            ),
+        ),
+        Mistake(
             "the tensor of the deepest layer comes back. A dict from name to features is asked for.",
             lambda layers, x, wanted: list(_features()(layers, x, wanted).values())[-1],
         ),
@@ -328,15 +376,14 @@ RESPONSES = FunctionCheck(
     cases=_filter_cases,
     mistakes=(
         Mistake(
-            "as given, no kept value is negative, although a value before a ReLU can be. It is kept, "
-            "and later "
-            "something writes over it. What does `inplace=True` say?",
+            "as given, no kept value is negative, although a value before a ReLU can be. It is kept, and "
+            "later something writes over it; a second name or `detach` is no copy. What does `inplace=True` "
+            "say?",
             _responses(keep="after"),
         ),
         Mistake(
-            "the kept values are right for the first layer, but the ReLU is gone: the next layers "
-            "get negative "
-            "values.",
+            "the kept values are right for the first layer, but the ReLU is gone: the next layers get "
+            "negative values.",
             _responses(rectify=lambda z: z),
         ),
         Mistake(
@@ -357,7 +404,7 @@ RESPONSES = FunctionCheck(
 
 MAP = RubricCheck(
     (
-        "You wrote down what you think the map answers to before you tried new pictures.",
+        "You wrote down what you think before you tried new pictures.",
         "You tried at least three pictures that should excite the map and three that should not.",
         "You give a number for each: the mean activation, or its largest value.",
         "You looked for a picture that contradicts you, and say what you found.",

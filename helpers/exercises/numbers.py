@@ -7,6 +7,9 @@ from typing import Any
 
 from helpers.exercises.verdict import Verdict, not_written, not_yet, right
 
+#: A wrong number is taken for that of a known mistake if it differs by no more: three digits tell them apart.
+KNOWN = 0.005
+
 
 def a_number(value: Any) -> float | None:
     """Return a finite number as a float, and None for everything else."""
@@ -79,13 +82,13 @@ class MeasureCheck:
         truth = self.truth()
         if abs(number - truth) <= self.tolerance * abs(truth):
             return right(f"{number:.3g}. {self.learnt}")
-        for words, wrong in self.mistakes:
-            if abs(number - (other := wrong())) <= self.tolerance * abs(other):
-                return not_yet(words)
+        off, words = min((abs(number / wrong() - 1), words) for words, wrong in self.mistakes)
+        if off <= KNOWN:
+            return not_yet(words)
         way = "more" if number > truth else "less"
         return not_yet(
-            f"{number:.3g} is {way} than what the check measures. Compare picture, size, layer and pooling "
-            "with those of the exercise, one after the other."
+            f"{number:.3g} is {way} than what the check measures. Compare picture, size, layer, pooling "
+            "and form of the losses with those of the exercise, one after the other."
         )
 
 
@@ -104,14 +107,18 @@ class RubricCheck:
     def __call__(self, met: Any) -> Verdict:
         """Return what is still open of the rubric."""
         if met is None or met is ...:
-            return not_written("do the exercise, then list the numbers of the points that you met.")
+            return not_written("do the exercise, then list the points that you met, as in [1, 2, 4].")
         numbers = range(1, len(self.points) + 1)
         if not isinstance(met, list | tuple | set) or not all(
             isinstance(n, int) and n in numbers for n in met
         ):
-            return not_yet(f"give a list of the points met, with numbers from 1 to {len(self.points)}.")
+            return not_yet(
+                f"give a list of the points met, with numbers from 1 to {len(self.points)}, as in [1, 2, 4]."
+            )
         missing = [f"{n}. {self.points[n - 1]}" for n in numbers if n not in met]
-        words = f"{len(set(met))} of {len(self.points)} points."
+        passed = len(set(met)) >= self.enough
+        words = f"{len(set(met))} of {len(self.points)} points: "
+        words += "passed." if passed else f"not passed, {self.enough} are needed."
         if missing:
             words += " Still open:\n" + "\n".join(missing)
-        return Verdict(len(set(met)) >= self.enough, words)
+        return Verdict(passed, words)

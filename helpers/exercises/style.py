@@ -52,9 +52,8 @@ GRAM = FunctionCheck(
             _normal,
         ),
         Mistake(
-            "the sum runs over the wrong letter: the result has one row for each position. Equation "
-            "3 adds up "
-            "over positions k, and i and j are feature maps.",
+            "the sum runs over the wrong letter: the result has one row for each position. Equation 3 adds "
+            "up over positions k, and i and j are feature maps.",
             lambda F: F.flatten(2).mT @ F.flatten(2),
         ),
         Mistake(
@@ -67,9 +66,8 @@ GRAM = FunctionCheck(
             lambda F: gram_matrix(F).sum(0, keepdim=True).expand(len(F), -1, -1),
         ),
         Mistake(
-            "negative values lost their sign. Features after a ReLU are never negative, but the "
-            "function must "
-            "not count on it.",
+            "negative values lost their sign. Features after a ReLU are never negative, but the function "
+            "must not count on it.",
             lambda F: gram_matrix(F.abs()),
         ),
         Mistake(
@@ -77,13 +75,25 @@ GRAM = FunctionCheck(
             lambda F: gram_matrix(F.relu()),
         ),
         Mistake(
-            "this is the product of the sums of two maps. Equation 3 multiplies first, position by position, "
-            "and then adds up.",
+            "this is the product of the sums of two maps. Equation 3 multiplies first, position by "
+            "position, and then adds up.",
             lambda F: F.sum((2, 3))[:, :, None] * F.sum((2, 3))[:, None],
         ),
         Mistake(
             "only the first row of positions counts, or only the first column. The sum runs over all M_l.",
             lambda F: gram_matrix(F[:, :, :1]),
+        ),
+        Mistake(
+            "half of the table is empty. Entry ij and entry ji are the same number: fill both.",
+            lambda F: gram_matrix(F).triu(),
+        ),
+        Mistake(
+            "half of the table is empty. Entry ji and entry ij are the same number: fill both.",
+            lambda F: gram_matrix(F).tril(),
+        ),
+        Mistake(
+            "the diagonal is empty. G_ii is the sum of the squares of map i.",
+            lambda F: gram_matrix(F) * (1 - torch.eye(F.shape[1], dtype=F.dtype)),
         ),
     ),
     learnt=(
@@ -128,13 +138,13 @@ LAYER_LOSS = FunctionCheck(
             lambda G, A, M, M_a: G.shape[1] * layer_style_loss(G, A, M, M_a),
         ),
         Mistake(
-            "each loss is N_l² times too large: the sum over i and j has N_l² terms, and nothing "
-            "divides by it.",
+            "each loss is N_l² times too large: the sum over i and j has N_l² terms, and nothing divides by "
+            "it.",
             lambda G, A, M, M_a: G.shape[1] ** 2 * layer_style_loss(G, A, M, M_a),
         ),
         Mistake(
-            "M_x is used for both pictures. A was added up over the artwork's positions, so it is divided by "
-            "M_a.",
+            "M_x is used for both pictures. A was added up over the artwork's positions, so it is divided "
+            "by M_a.",
             lambda G, A, M, M_a: layer_style_loss(G, A, M),
         ),
         Mistake(
@@ -170,6 +180,18 @@ LAYER_LOSS = FunctionCheck(
             "this is the root of the sum. Equation 4 has no root.",
             lambda G, A, M, M_a: _squares(G, A, M, M_a).sqrt() / (4 * G.shape[1] ** 2),
         ),
+        Mistake(
+            "the differences are added up first and squared then. Square each one.",
+            lambda G, A, M, M_a: (G / M - A / M_a).sum((1, 2)) ** 2 / (4 * G.shape[1] ** 2),
+        ),
+        Mistake(
+            "N is taken from dimension 0, which is the batch. The maps are dimension 1.",
+            lambda G, A, M, M_a: _squares(G, A, M, M_a) / (4 * len(G) ** 2),
+        ),
+        Mistake(
+            "`x / 4 * N**2` divides by 4 and multiplies by N². Put brackets around 4 N².",
+            lambda G, A, M, M_a: _squares(G, A, M, M_a) / 4 * G.shape[1] ** 2,
+        ),
     ),
     learnt=(
         "each Gram matrix is divided by its own number of positions, so the two pictures may differ in size."
@@ -199,15 +221,26 @@ def _sizes(z):
     return z.shape[1], z.shape[2] * z.shape[3]
 
 
+def _less(z):
+    """Return G − G/M."""
+    G = gram_matrix(z.relu())
+    return G - G / _sizes(z)[1]
+
+
+def _not_transposed(z, A):
+    N, M = _sizes(z)
+    F = z.relu().flatten(2)
+    return (F.mT @ (gram_matrix(F) - A)).reshape(z.shape) / (N * M) ** 2 * (z > 0)
+
+
 GRADIENT = FunctionCheck(
     wanted="the gradient of E_l with respect to z, a tensor of the shape of z",
     reference=_at_z,
     cases=_gradient_cases,
     mistakes=(
         Mistake(
-            "this is the gradient at F, after the ReLU. At z, before it, the mask of the ReLU is "
-            "missing: the "
-            "second case of equation 6.",
+            "this is the gradient at F, after the ReLU. At z, before it, the mask of the ReLU is missing: "
+            "the second case of equation 6.",
             lambda z, A: style_gradient(z.relu(), A, before_relu=False),
         ),
         Mistake(
@@ -215,19 +248,18 @@ GRADIENT = FunctionCheck(
             lambda z, A: style_gradient(z, A, before_relu=False),
         ),
         Mistake(
-            "the mask is right, but the Gram matrix is made from z. It belongs to F, the value after "
-            "the ReLU.",
+            "the mask is right, but the Gram matrix is made from z. It belongs to F, the value after the "
+            "ReLU.",
             lambda z, A: style_gradient(z, A),
         ),
         Mistake(
-            "each value is 4 times too small: the 4 of equation 4 cancels. One 2 comes from the "
-            "square; where "
-            "does the other come from?",
+            "each value is 4 times too small: the 4 of equation 4 cancels. One 2 comes from the square; "
+            "where does the other come from?",
             lambda z, A: _at_z(z, A) / 4,
         ),
         Mistake(
-            "each value is half of what it should be. F_ij stands in row i of G and in column i: "
-            "both add up.",
+            "each value is half of what it should be. F_ij stands in row i of G and in column i: both add "
+            "up.",
             lambda z, A: _at_z(z, A) / 2,
         ),
         Mistake(
@@ -255,6 +287,15 @@ GRADIENT = FunctionCheck(
             "the mask is turned: it lets through where z is negative.",
             lambda z, A: style_gradient(z.relu(), A, before_relu=False) * (z < 0),
         ),
+        Mistake(
+            "G is divided by M, and A is not. Equation 6 has both as sums, and M² below.",
+            lambda z, A: style_gradient(z.relu(), A + _less(z), before_relu=True),
+        ),
+        Mistake(
+            "Fᵀ (G − A) has one row for each position. The paper takes its entry ji: transpose it before it "
+            "gets the shape of z.",
+            _not_transposed,
+        ),
     ),
     learnt="(G − A) F / (N² M²), masked where z is negative. Autograd gives the same numbers.",
 )
@@ -275,15 +316,13 @@ BATCH = FunctionCheck(
     cases=_feature_cases,
     mistakes=(
         Mistake(
-            "as given, the batch is folded into the rows. A batch of two gives one table of 2 N "
-            "rows, in which "
-            "maps of one picture are multiplied with maps of the other. Which reshape does that?",
+            "as given, the batch is folded into the rows. A batch of two gives one table of 2 N rows, in "
+            "which maps of one picture are multiplied with maps of the other. Which reshape does that?",
             lambda F: _folded(F) / F.numel(),
         ),
         Mistake(
-            "each picture has its own table now, but all are divided by B as well. Then the loss of "
-            "a picture "
-            "would depend on how many others lie in the batch.",
+            "each picture has its own table now, but all are divided by B as well. Then the loss of a "
+            "picture would depend on how many others lie in the batch.",
             lambda F: _picture_grams(F) / len(F),
         ),
         Mistake(
@@ -306,6 +345,11 @@ BATCH = FunctionCheck(
             "the result has one row for each position. Multiply F by its transpose, not the other way round.",
             lambda F: F.flatten(2).mT @ F.flatten(2) / F[0].numel(),
         ),
+        Mistake(
+            "`reshape` to (B, H·W, N) mixes maps and positions: it keeps the order of the numbers and turns "
+            "nothing. To turn, transpose.",
+            lambda F: _picture_grams(F.reshape(len(F), -1, F.shape[1]).mT),
+        ),
     ),
     learnt="each picture has its own table, and a batch of two gives what two calls would give.",
     gradient=True,
@@ -313,8 +357,8 @@ BATCH = FunctionCheck(
 
 
 def rank_of_gram() -> float:
-    """Return the rank of the Gram matrix of conv4_1 for a picture of 64 × 48 px."""
-    F = VGG19()(load_image("chenonceau", 64), "conv4_1")["conv4_1"]  # (1, 512, 6, 8)
+    """Return the rank of the Gram matrix of conv4_1 for a picture of 96 × 72 px."""
+    F = VGG19()(load_image("chenonceau", 96), "conv4_1")["conv4_1"]  # (1, 512, 9, 12)
     return float(torch.linalg.matrix_rank(gram_matrix(F.double())[0]))
 
 
@@ -322,17 +366,16 @@ RANK = GuessCheck(
     rank_of_gram,
     "",
     (1, 512),
-    "G is F Fᵀ, and F has 48 columns, one for each position. A product cannot have a larger rank than its "
+    "G is F Fᵀ, and F has 108 columns, one for each position. A product cannot have a larger rank than its "
     "factors. So in a small picture most rows of a deep Gram matrix follow from a few others.",
 )
 
 STATISTIC = RubricCheck(
     (
-        "The statistic does not change when the positions of all maps are shuffled in the same way; "
-        "you showed "
-        "it with a number.",
-        "You made textures from it and from the Gram matrix with the same noise, layers and evaluations.",
-        "You judged both by one loss that neither run made small.",
+        "The statistic does not change when the positions of all maps are shuffled in the same way; or you "
+        "say what else it keeps.",
+        "Both textures come from the same noise, layers and evaluations.",
+        "Both are judged by one loss that neither run made small.",
         "You used two artworks and two seeds, and say how far the results agree.",
         "You wrote down your guess before the run, and what spoke against it.",
     ),

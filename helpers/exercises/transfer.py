@@ -31,7 +31,7 @@ def _descended(sign=-1, best="best", fewer=0, record=True, forget=True):
     """Return gradient descent with one thing done in another way."""
 
     def descent(loss, x, evaluations, rate):
-        losses, kept, sum_ = [], x.detach(), 0
+        losses, kept, behind, sum_ = [], x.detach(), x, 0
         for _ in range(evaluations - fewer):
             x = x.detach().requires_grad_()
             value = loss(x)
@@ -41,7 +41,8 @@ def _descended(sign=-1, best="best", fewer=0, record=True, forget=True):
             if value.item() == min(losses):
                 kept = x.detach()
             before, x = x.detach(), x.detach() + sign * rate * sum_
-        kept = {"best": kept, "last": x.detach(), "last measured": before}[best]
+            behind = x if value.item() == min(losses) else behind
+        kept = {"best": kept, "last": x.detach(), "last measured": before, "after": behind}[best]
         return (kept, losses) if record else kept
 
     return descent
@@ -64,14 +65,13 @@ DESCENT = FunctionCheck(
     cases=_valley_cases,
     mistakes=(
         Mistake(
-            "the last picture comes back. When the loss rises again, that is not the best one. If "
-            "you kept x and "
-            "then changed it in place, keep a copy.",
+            "the last picture comes back. When the loss rises again, that is not the best one. If you kept "
+            "x and then changed it in place, keep a copy.",
             _descended(best="last"),
         ),
         Mistake(
-            "the last picture whose loss was computed comes back. When the loss rises again, that is not the "
-            "best one.",
+            "the last picture whose loss was computed comes back. When the loss rises again, that is not "
+            "the best one.",
             _descended(best="last measured"),
         ),
         Mistake(
@@ -83,7 +83,15 @@ DESCENT = FunctionCheck(
             "evaluation.",
             _descended(forget=False),
         ),
+        Mistake(
+            "the picture that is kept is one step behind its loss: keep x before it is changed.",
+            _descended(best="after"),
+        ),
         Mistake("one evaluation is missing.", _descended(fewer=1)),
+        Mistake(
+            "the two results stand in the wrong order: first the picture, then the list.",
+            lambda *given: _descended()(*given)[::-1],
+        ),
         Mistake("the list of losses is missing: return the picture and the list.", _descended(record=False)),
     ),
     learnt="one evaluation a round, a step against the gradient, and the best picture is kept.",
@@ -112,8 +120,8 @@ MASK = FunctionCheck(
     cases=_mask_cases,
     mistakes=(
         Mistake(
-            "the mask counts twice: both factors of the product were multiplied by it. With a hard mask of 0 "
-            "and 1 that makes no difference, at a soft border it does.",
+            "the mask counts twice: both factors of the product were multiplied by it. With a hard mask of "
+            "0 and 1 that makes no difference, at a soft border it does.",
             lambda F, mask: _weighted(F, mask, power=2),
         ),
         Mistake(
@@ -126,9 +134,8 @@ MASK = FunctionCheck(
             lambda F, mask: _weighted(F, mask, divide="all"),
         ),
         Mistake(
-            "it is divided by the number of positions where the mask is not 0. A position of weight "
-            "0.5 counts "
-            "as half.",
+            "it is divided by the number of positions where the mask is not 0. A position of weight 0.5 "
+            "counts as half.",
             lambda F, mask: _weighted(F, mask, divide="count"),
         ),
         Mistake(
@@ -183,15 +190,13 @@ BOUNDED = FunctionCheck(
     cases=_bound_cases,
     mistakes=(
         Mistake(
-            "as given, a value that leaves [0, 1] never comes back: the slope of `clamp` is 0 "
-            "outside, so its "
-            "gradient is 0. Let the loss see x itself, and limit x after the step.",
+            "as given, a value that leaves [0, 1] never comes back: the slope of `clamp` is 0 outside, so "
+            "its gradient is 0. Let the loss see x itself, and limit x after the step.",
             _bounded(at=lambda x: x.clamp(0, 1), after=lambda x: x, end=lambda x: x.clamp(0, 1)),
         ),
         Mistake(
-            "the gradient is right, but x is limited at the end only. On the way the loss is asked "
-            "for pictures "
-            "outside [0, 1], which no file can hold.",
+            "the gradient is right, but x is limited at the end only. On the way the loss is asked for "
+            "pictures outside [0, 1], which no file can hold.",
             _bounded(after=lambda x: x, end=lambda x: x.clamp(0, 1)),
         ),
         Mistake("x is not limited: some values lie outside [0, 1].", _bounded(after=lambda x: x)),
@@ -224,6 +229,14 @@ def _layer_at(layers, x, wanted, rectified=True):
     return None
 
 
+def _linear(layers, x, wanted):
+    for name, layer in layers.items():
+        x = layer(x)
+        if name == wanted:
+            return x
+    return None
+
+
 def _counted(number):
     """Return the layer that counting convolutions finds."""
 
@@ -247,9 +260,8 @@ LAYER = FunctionCheck(
     cases=_named_cases,
     mistakes=(
         Mistake(
-            "as given, conv4_2 gives the fourth convolution of the network, which is conv2_2. The 4 "
-            "of a name is "
-            "a block, and a block has two or more convolutions. Compare names, and do not count.",
+            "as given, conv4_2 gives the fourth convolution of the network, which is conv2_2. The 4 of a "
+            "name is a block, and a block has two or more convolutions. Compare names, and do not count.",
             _counted(lambda wanted, names: int(wanted[4]) - 1),
         ),
         Mistake(
@@ -267,6 +279,18 @@ LAYER = FunctionCheck(
         Mistake(
             "two convolutions are assumed in every block. Blocks three and four have four.",
             _counted(lambda wanted, names: min(2 * int(wanted[4]) - 3 + int(wanted[6]), len(names) - 1)),
+        ),
+        Mistake(
+            "this is what the wanted layer is given. Call it too, then return.",
+            lambda layers, x, wanted: _layer_at(layers, x, list(layers)[list(layers).index(wanted) - 1]),
+        ),
+        Mistake(
+            "only the wanted layer has its ReLU. Each convolution on the way has one.",
+            lambda layers, x, wanted: _linear(layers, x, wanted).relu(),
+        ),
+        Mistake(
+            "the wanted layer is given the picture. It must be given what the layers before it computed.",
+            lambda layers, x, wanted: layers[wanted](x).relu(),
         ),
     ),
     learnt="a name means the same layer in every program; a number does not.",
@@ -309,6 +333,9 @@ GROWTH = MeasureCheck(
         ("this is the ratio of the losses. Compare the norms of their gradients.", _of_losses),
         ("this is the growth from 64 to 128 px alone. The exercise asks for both doublings.",
          lambda: _ratio(128) / _ratio(64)),
+        ("this is the growth from 128 to 256 px alone. The exercise asks for both doublings.",
+         lambda: _ratio(256) / _ratio(128)),
+        ("this is the mean of the notebook's three pairs. Measure this pair.", lambda: 3.7),
     ),
     "It lies between the values of the notebook's three pairs. So the claim holds for this pair too.",
 )  # fmt: skip
