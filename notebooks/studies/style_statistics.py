@@ -1,7 +1,8 @@
 """Five statistics of the same features: ``python notebooks/studies/style_statistics.py``.
 
 It writes style_statistics.json and style_statistics.jpg. Textures of three artworks from each statistic, and
-transfers of two pairs that keep the same content loss; each result is judged by all five statistics.
+transfers of two pairs that keep the same content loss; each result is judged by all five statistics. How far
+the transfers lie apart is compared with what another noise changes.
 """
 
 import json
@@ -88,8 +89,11 @@ def runs(network: VGG19, a: torch.Tensor, p: torch.Tensor | None = None) -> tupl
     judges = {name: style_left(distance, A, noise, seed=100) for name, distance in STATISTICS.items()}
     if p is not None:
         judges["content"] = content_left(features(network, p), noise)
-    for name, distance in STATISTICS.items():
-        style = style_left(distance, A, noise)
+    begin = dict.fromkeys(STATISTICS, start)
+    if p is not None:
+        begin["Gram matrix, another noise"] = white_noise(*a.shape[2:], seed=1).to(a.device)
+    for name, start in begin.items():
+        style = style_left(STATISTICS[name.split(",")[0]], A, noise)
 
         def loss(x, style=style):
             F = features(network, x)
@@ -102,7 +106,8 @@ def runs(network: VGG19, a: torch.Tensor, p: torch.Tensor | None = None) -> tupl
         with torch.no_grad():
             F = features(network, x)
             rows[name] = {judge: float(f"{left(F).item():.4g}") for judge, left in judges.items()}
-        rows[name]["seconds"] = round(seconds, 1)
+        apart = 255 * (x - pictures["Gram matrix"]).abs().mean().item()
+        rows[name] |= {"apart": round(apart, 1), "seconds": round(seconds, 1)}
         print(name, rows[name], flush=True)
     return pictures, rows
 
@@ -120,13 +125,13 @@ def main() -> None:
         p, a = p[..., :height, :width], a[..., :height, :width]
         pictures, rows = runs(network, a, p)
         numbers["transfers"][f"{photograph}, {artwork}"] = rows
-        shown += [a, *pictures.values()]
-        captions += ["the artwork", *pictures]
+        shown += [p, a, *pictures.values()]
+        captions += ["the photograph", "the artwork", *pictures]
     for artwork in ARTWORKS:
         pictures, rows = runs(network, load_image(artwork, SIZE).to(network.device))
         numbers["textures"][artwork] = rows
     (HERE / "style_statistics.json").write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-    (HERE / "style_statistics.jpg").write_bytes(show_images(shown, captions, columns=3).data)
+    (HERE / "style_statistics.jpg").write_bytes(show_images(shown, captions, columns=4).data)
 
 
 if __name__ == "__main__":
