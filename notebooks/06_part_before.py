@@ -1,5 +1,6 @@
 # %%
 import json
+from functools import cache
 
 import pandas as pd
 import torch
@@ -81,7 +82,9 @@ def texture(distance, features, a, evaluations=60):
     return minimise(lambda x: parts(x).mean(), white_noise(*a.shape[2:]).to(a.device), evaluations)
 
 
+# %%
 maps = {"fixed filters": filter_features, "network": network_features}
+evaluations = {"fixed filters": 150, "network": 60}  # the filters need more, and each costs less
 for kind, features in maps.items():
     print(kind, [F.shape[1] for F in features(artworks["Citrus"])], "maps")
 
@@ -93,7 +96,7 @@ textures, rows, layers = {}, {}, {}
 for title, a in artworks.items():
     judges = {kind: parts_left(gram, features, a) for kind, features in maps.items()}
     for kind, features in maps.items():
-        x = textures[title, kind] = texture(gram, features, a)
+        x = textures[title, kind] = texture(gram, features, a, evaluations[kind])
         with torch.no_grad():
             parts = {f"loss of the {judge}": f(x) for judge, f in judges.items()}
         rows[title, kind] = {judge: part.mean().item() for judge, part in parts.items()}
@@ -114,28 +117,26 @@ deep = pd.DataFrame(layers).T
 deep.style.format("{:.1%}").set_caption("loss of the network, layer by layer")
 
 # %% [markdown]
-# **What to see.** Each texture satisfies its own model: less than 3 % of its loss is left. The textures from fixed filters satisfy the first two layers of the network too; they leave less than 3 % of `conv1_1` and `conv2_1`. These layers see colours, lines and edges, and so do twenty filters. Then it ends: of `conv3_1` they leave more than a tenth, of `conv4_1` between a fifth and three fifths, of `conv5_1` more than three fifths. So what the network adds lies deeper: features of features, such as a round outline with something inside. *Citrus* shows it most. The filters give it the right colours and no slice. The garden needs it least; its dabs are small.
+# **What to see.** Each texture satisfies its own model: less than 3 % of its loss is left. The textures from fixed filters satisfy the first two layers of the network too; they leave less than 2 % of `conv1_1` and `conv2_1`. These layers see colours, lines and edges, and so do twenty filters. Further up less agrees: of `conv3_1` about a tenth is left, of `conv4_1` between 14 and 27 %, of `conv5_1` more than half. The textures from the network leave at most 2 % of `conv4_1`. So what the network adds lies deeper: features of features, such as a round outline with something inside. In *Citrus* one sees it: the filters give it the right colours and no slice. The garden, a picture of small dabs, needs the network least.
 #
-# The other direction is not the same. The textures from the network leave less than 6 % of the filters' loss, and no run asked for that. The filters' textures leave more than a fifth of the network's loss. So these Gram matrices of the network nearly contain the statistics of the filters, and not the other way round.
+# The other direction is not the same. The textures from the network leave less than 6 % of the filters' loss, and no run asked for that. The filters' textures leave more than 15 % of the network's loss. So these Gram matrices of the network nearly contain the statistics of the filters, and not the other way round.
 #
-# That the *training* matters does not follow from this; notebook 3 tries random weights. The model of 2000 has more statistics than this one and may do better. (Three artworks, one noise, 128 px, 60 evaluations.)
+# That the *training* matters does not follow from this; notebook 3 tries random weights. The model of 2000 has more statistics than this one and may do better. (Three artworks, one noise, 128 px; 150 evaluations for the filters, 60 for the network.)
 
 # %% check
 own = [both.loc[(title, kind), f"loss of the {kind}"] for title in artworks for kind in maps]
 assert max(own) < 0.03, "less than 3 % of its loss is left"
 by_filters = deep.xs("fixed filters", level=1)
-assert by_filters[["conv1_1", "conv2_1"]].max(axis=None) < 0.03, "they leave less than 3 % of"
-assert by_filters["conv3_1"].min() > 0.1, "they leave more than a tenth"
-assert 0.2 < by_filters["conv4_1"].min() and by_filters["conv4_1"].max() < 0.62, (
-    "between a fifth and three fifths"
-)
-assert by_filters["conv5_1"].min() > 0.6, "more than three fifths"
-assert by_filters["conv4_1"].idxmax() == "Citrus", "*Citrus* shows it most"
-assert by_filters["conv4_1"].idxmin() == "Garden at Bougival", "The garden needs it least"
+assert by_filters[["conv1_1", "conv2_1"]].max(axis=None) < 0.02, "they leave less than 2 % of"
+assert by_filters["conv3_1"].between(0.07, 0.13).all(), "about a tenth is left"
+assert by_filters["conv4_1"].between(0.14, 0.27).all(), "between 14 and 27 %"
+assert by_filters["conv5_1"].min() > 0.5, "more than half"
+assert deep.xs("network", level=1)["conv4_1"].max() < 0.025, "leave at most 2 % of"
 across = both.xs("network", level=1)["loss of the fixed filters"]
 assert across.max() < 0.06, "leave less than 6 % of the filters' loss"
 back = both.xs("fixed filters", level=1)["loss of the network"]
-assert back.min() > 0.2, "leave more than a fifth of the network's loss"
+assert back.min() > 0.15, "leave more than 15 % of the network's loss"
+assert back.idxmin() == "Garden at Bougival", "needs the network least"
 assert len(bank) == 20, "so do twenty filters"
 
 # %% [markdown]
@@ -153,6 +154,7 @@ assert len(bank) == 20, "so do twenty filters"
 
 
 # %%
+@cache  # drawn once: a loss must not change from one evaluation to the next
 def normal(rows, columns, seed):
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed)).to(network.device)
 
@@ -166,11 +168,15 @@ def histogram(F, A, seed=0):
     return (F.sort(2).values - A.sort(2).values).square().mean()
 
 
+@cache
+def rotation(N, seed):
+    return torch.linalg.qr(normal(N, N, seed))[0]
+
+
 def sliced(F, A, seed=0):
     """The same after a random rotation: along N_l directions across the maps."""
-    N = F.shape[1]
-    rotation = torch.linalg.qr(normal(N, N, seed))[0]
-    return histogram(rotation @ F, rotation @ A)
+    R = rotation(F.shape[1], seed)
+    return histogram(R @ F, R @ A)
 
 
 # %% [markdown]
@@ -229,8 +235,10 @@ for name, ours in {
     "mean and deviation": mean_and_deviation, "histograms": histogram,
     "Gaussian kernel": gaussian, "sliced Wasserstein": sliced,
 }.items():  # fmt: skip
-    theirs = study_code.STATISTICS[name](F, A, 3).item()
-    assert abs(ours(F, A, 3).item() / theirs - 1) < 1e-4, "the features stay, the distance changes"
+    theirs = study_code.STATISTICS[name](F, A[..., : F.shape[2]], 3).item()
+    assert abs(ours(F, A[..., : F.shape[2]], 3).item() / theirs - 1) < 1e-4, (
+        "the features stay, the distance changes"
+    )
 
 # %% [markdown]
 # ### What each one forgets
@@ -292,7 +300,7 @@ numbers = seen.loc["Gaussian numbers"]
 assert numbers["Gram matrix"] < 1e-4, "The Gaussian numbers have the same Gram matrix"
 assert abs(numbers["histograms"] - 0.13) < 0.02, "The histograms see them: 13 %"
 last = seen.loc[["a shuffle for each map", "Gaussian numbers"], ["Gaussian kernel", "sliced Wasserstein"]]
-assert 0 < last.min(axis=None) and last.max(axis=None) < 0.02, "what they see here is less than 2 %"
+assert last.min(axis=None) > 0 and last.max(axis=None) < 0.02, "what they see here is less than 2 %"
 assert A.shape[1] == 128, "A random direction adds up 128 maps"
 
 # %% [markdown]
@@ -347,8 +355,8 @@ assert sum((table.idxmin() == table.columns).sum() for table in tables) == 9 and
 with open("studies/style_statistics.json", encoding="utf-8") as file:
     study = json.load(file)
 alt = (
-    "The château and a red panda, each with its artwork and six transfers. Five from five statistics look the "
-    "same at first sight; the sixth, from the Gram matrix and another noise, differs in every detail"
+    "The château and a red panda, each with its artwork and six transfers. Five from five statistics look "
+    "the same at first sight; the sixth, from the Gram matrix and another noise, differs in every detail"
 )
 Picture("studies/style_statistics.jpg", width=760, metadata={"alt": alt})
 
@@ -363,14 +371,14 @@ transfers[[*judged, "apart", "time"]].style.format(shares).set_caption(caption)
 # %% [markdown]
 # **What to see.** With the same noise, the other four transfers lie 10 to 17 grey levels from the Gram matrix's. With another noise, the Gram matrix's own lie 26 and 41 apart. So here the choice of the statistic changes less than the choice of the noise. The content left is about the same in each group: 21 to 22 %, and 25 to 26 %. The numbers still tell the statistics apart: the other four leave between 1.08 and 1.33 times the Gram loss of the first row. In 8 of 10 columns the transfer made from a distance leaves least of it.
 #
-# The price differs. Mean and deviation take about as long as the Gram matrix, histograms a third longer, the Gaussian kernel half as long again, and sliced Wasserstein 1.8 times as long.
+# The price differs. Mean and deviation take as long as the Gram matrix, histograms 1.4 times as long, the Gaussian kernel 1.5 times and sliced Wasserstein 1.8 times.
 #
 # Li and others (2017) found that transfers from several kernels, and from mean and deviation, look reasonable. These do too. Heitz and others (2021) report better textures than the Gram matrix's; at this size, with so few evaluations, no difference of that kind is to be seen. So good pictures do not show that the Gram matrix is the right measure of style: four others make nearly the same.
 
 # %% check
 same = transfers.drop(index="Gram matrix, another noise", level=1)
 four = same.drop(index="Gram matrix", level=1)
-assert 10 <= four["apart"].min() and four["apart"].max() < 17.5, (
+assert four["apart"].min() >= 10 and four["apart"].max() < 17.5, (
     "the other four transfers lie 10 to 17 grey levels from the Gram matrix's"
 )
 noises = transfers.xs("Gram matrix, another noise", level=1)["apart"].round()
@@ -391,7 +399,7 @@ assert (smallest == smallest.columns).sum(axis=None) == 8, (
     "In 8 of 10 columns the transfer made from a distance leaves least of it"
 )
 price = same["time"].groupby(level=1).mean()
-assert abs(price["mean and deviation"] - 1) < 0.06, "take about as long as the Gram matrix"
-assert abs(price["histograms"] - 4 / 3) < 0.06, "histograms a third longer"
-assert abs(price["Gaussian kernel"] - 1.5) < 0.08, "half as long again"
-assert abs(price["sliced Wasserstein"] - 1.8) < 0.08, "sliced Wasserstein 1.8 times as long"
+assert abs(price["mean and deviation"] - 1) < 0.05, "Mean and deviation take as long as the Gram matrix"
+assert abs(price["histograms"] - 1.4) < 0.05, "histograms 1.4 times as long"
+assert abs(price["Gaussian kernel"] - 1.5) < 0.05, "the Gaussian kernel 1.5 times"
+assert abs(price["sliced Wasserstein"] - 1.8) < 0.05, "sliced Wasserstein 1.8 times"

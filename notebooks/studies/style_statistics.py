@@ -6,6 +6,7 @@ the transfers lie apart is compared with what another noise changes.
 """
 
 import json
+from functools import cache
 from pathlib import Path
 from time import process_time
 
@@ -22,6 +23,7 @@ ARTWORKS = ("citrus", "starry_night", "garden_at_bougival")
 PAIRS = (("chenonceau", "starry_night"), ("red_panda", "citrus"))
 
 
+@cache
 def normal(rows: int, columns: int, seed: int) -> torch.Tensor:
     """Return normally distributed numbers, (rows, columns), the same for each seed."""
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
@@ -50,10 +52,16 @@ def gaussian(F, A, seed=0):
     return 2 * ((W @ F + b).cos().mean(2) - (W @ A + b).cos().mean(2)).square().mean()
 
 
+@cache
+def rotation(N: int, seed: int) -> torch.Tensor:
+    """Return a random rotation, (N, N)."""
+    return torch.linalg.qr(normal(N, N, seed))[0]
+
+
 def sliced(F, A, seed=0):
     """Squared distance of the sorted values along the axes of a random rotation."""
-    rotation = torch.linalg.qr(normal(F.shape[1], F.shape[1], seed))[0].to(F)
-    return histogram(rotation @ F, rotation @ A)
+    R = rotation(F.shape[1], seed).to(F)
+    return histogram(R @ F, R @ A)
 
 
 STATISTICS = {
