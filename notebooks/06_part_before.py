@@ -1,3 +1,4 @@
+# ruff: noqa: D100, D103, E402, E501, F821
 # %%
 import json
 from functools import cache
