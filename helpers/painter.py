@@ -17,11 +17,14 @@ from torch.nn.functional import interpolate, pad, relu
 
 from helpers.engine import Pace
 from helpers.losses import content_loss, layer_style_loss, total_loss
-from helpers.network import STYLE_LAYERS, VGG19, positions
+from helpers.network import STYLE_LAYERS, positions
 from helpers.objective import Objective, chosen_way
 
 #: What is compared. conv5_1 is left out: of a crop of 96 px it has 6 × 6 positions, for 512 maps.
-CONTENT_LAYER, LAYERS, ALPHA = "conv4_2", STYLE_LAYERS[:4], 0.05
+CONTENT_LAYER, LAYERS = "conv4_2", STYLE_LAYERS[:4]
+
+#: α/β of the mean form, original network: at 128 × 96 px as much as 0.01 in the printed form.
+ALPHA = 2000.0
 
 
 def convolution(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -79,9 +82,7 @@ def load_painter(path: str | Path) -> Painter:
     return painter.requires_grad_(False)
 
 
-def random_crops(
-    pictures: list[torch.Tensor], side: int, batch: int = 2, seed: int = 0
-) -> Iterator[torch.Tensor]:
+def random_crops(pictures, side: int, batch: int = 1, seed: int = 0) -> Iterator[torch.Tensor]:
     """Yield batches of crops for ever: of any picture, at any place and scale, mirrored half of the time.
 
     Args:
@@ -109,16 +110,8 @@ def random_crops(
 
 
 def train(
-    painter: Painter,
-    network: VGG19,
-    a: torch.Tensor,
-    crops: Iterator[torch.Tensor],
-    steps: int,
-    alpha: float = ALPHA,
-    rate: float = 3e-3,
-    begin: int = 0,
-    optimiser: torch.optim.Optimizer | None = None,
-) -> Iterator[dict[str, float]]:
+    painter, network, a, crops, steps: int, alpha: float = ALPHA, rate: float = 3e-3, begin=0, optimiser=None
+):
     """Change the painter's weights, step by step, until its paintings have a small loss.
 
     The loss is equation 7 in the form ``"mean"``, which does not depend on the size of a picture: what is
@@ -126,21 +119,20 @@ def train(
 
     Args:
         painter: Changed in place.
-        network: A frozen ``VGG19``, normalised.
+        network: A frozen ``VGG19``.
         a: Artwork, (1, 3, H_a, W_a), RGB in [0, 1].
-        crops: Batches of photographs, (B, 3, S, S).
-        steps: Number of steps, each with one batch.
+        crops: Batches of photographs, (B, 3, S, S), one for each step.
+        steps: Number of steps.
         alpha: Weight of the content loss; that of the style loss is 1.
         rate: Of Adam. Over the last 40 % of the steps it falls to 0.
         begin: Number of steps that were made before, of a training taken up again.
         optimiser: Of the training taken up again, by default a new one.
 
     Yields:
-        The means of content, style and total loss of a batch, before its step.
+        A dict of the content, style and total loss of a batch, before its step.
     """
-    target = Objective(
-        network, a=a, style_layers=LAYERS, form="mean", engine=chosen_way(None, network, "auto")[0]
-    )
+    way, _ = chosen_way(None, network, "auto")
+    target = Objective(network, a=a, style_layers=LAYERS, form="mean", engine=way)
     # Squared gradients are forgotten after a hundred steps, not a thousand: those of the first are huge.
     optimiser = optimiser or torch.optim.Adam(painter.parameters(), betas=(0.9, 0.99))
     pace = Pace(network)  # computes with as many threads as other programs leave cores for
@@ -159,7 +151,7 @@ def train(
                     losses["style"] = losses["style"] + target.style_weights[name] * E  # equation 5
             losses["total"] = total_loss(losses["content"], losses["style"], alpha, 1.0)  # equation 7
             optimiser.zero_grad()
-            losses["total"].backward()
+            (losses["total"] / target.dark_loss).backward()
             nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
             optimiser.step()
         yield {name: value.item() for name, value in losses.items()}

@@ -20,15 +20,15 @@ from helpers.synthesis import Run
 from helpers.system.files import cache_folder
 
 HERE = Path(__file__).resolve().parent
-STYLE, STYLE_SIZE, HELD_OUT, SIDE, BATCH, STEPS, RATE = "starry_night", 256, "chenonceau", 96, 1, 800, 3e-3
-TEST_SIZE = 192
+STYLE, STYLE_SIZE, HELD_OUT, SIDE, BATCH, STEPS, RATE = "starry_night", 256, "chenonceau", 96, 1, 1400, 3e-3
+TEST_SIZE = 128
 UNFINISHED = cache_folder() / "painter.pt"
 
 
 def training(seconds: float) -> dict:
     """Train until the end, or for so many seconds, and return what is known of the training."""
     torch.manual_seed(0)
-    painter, network, a = Painter(), VGG19(normalised=True), load_image(STYLE, STYLE_SIZE)
+    painter, network, a = Painter(), VGG19(), load_image(STYLE, STYLE_SIZE)
     optimiser = torch.optim.Adam(painter.parameters(), betas=(0.9, 0.99))
     state = {"done": 0, "seconds": 0.0, "losses": []}
     if UNFINISHED.exists():
@@ -55,7 +55,7 @@ def training(seconds: float) -> dict:
 def loop() -> dict:
     """Return the losses of the loop on the held-out photograph: of the best picture after each evaluation."""
     p, a = load_image(HELD_OUT, TEST_SIZE), load_image(STYLE, STYLE_SIZE)
-    run = Run(VGG19(normalised=True), p, a, style_layers=LAYERS, form="mean", alpha=ALPHA, evaluations=200)
+    run = Run(VGG19(), p, a, style_layers=LAYERS, form="mean", alpha=ALPHA, evaluations=200)
     best = {name: [] for name in ("content", "style", "total")}
     for _ in run:
         for name, losses in best.items():
