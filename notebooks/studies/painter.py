@@ -9,6 +9,7 @@ import json
 import platform
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -20,7 +21,8 @@ from helpers.synthesis import Run
 from helpers.system.files import cache_folder
 
 HERE = Path(__file__).resolve().parent
-STYLE, STYLE_SIZE, HELD_OUT, SIDE, BATCH, STEPS, RATE = "starry_night", 256, "chenonceau", 96, 1, 1400, 3e-3
+STYLE, STYLE_SIZE, HELD_OUT, SIDE, BATCH, RATE = "starry_night", 256, "chenonceau", 96, 1, 3e-3
+ROUNDS = (1400, 1200)  # steps; in each round the rate falls to 0, and the next begins with the whole rate
 TEST_SIZE = 128
 UNFINISHED = cache_folder() / "painter.pt"
 
@@ -38,7 +40,12 @@ def training(seconds: float) -> dict:
     names = [name for name in picture_names() if name not in (STYLE, HELD_OUT)]
     crops = random_crops([load_image(name) for name in names], SIDE, BATCH, seed=state["done"])
     began = time.perf_counter()
-    for losses in train(painter, network, a, crops, STEPS, ALPHA, RATE, state["done"], optimiser):
+    done_before = [sum(ROUNDS[:number]) for number in range(len(ROUNDS))]
+    rounds = (
+        train(painter, network, a, crops, steps, ALPHA, RATE, max(0, state["done"] - before), optimiser)
+        for steps, before in zip(ROUNDS, done_before, strict=True)
+    )
+    for losses in chain.from_iterable(rounds):
         state["done"] += 1
         state["losses"].append(losses)
         if state["done"] % 100 == 0:
@@ -77,7 +84,7 @@ def main() -> None:
     if limit == "loop":
         return write(loop=loop())
     state = training(float(limit))
-    print(f"{state['done']} of {STEPS} steps, {state['seconds']:.0f} s")
+    print(f"{state['done']} of {sum(ROUNDS)} steps, {state['seconds']:.0f} s")
     half = {name: weights.half() for name, weights in state["painter"].items()}
     torch.save(half, HERE / f"painter_{STYLE}.pt")
     whole = range(0, state["done"] - state["done"] % 50, 50)
@@ -87,7 +94,8 @@ def main() -> None:
     }
     settings = {
         "artwork": STYLE, "size of the artwork": STYLE_SIZE, "held out": HELD_OUT, "side of a crop": SIDE,
-        "trained on": state["trained on"], "batch": BATCH, "steps": STEPS, "rate": RATE, "alpha": ALPHA,
+        "trained on": state["trained on"], "batch": BATCH, "steps": sum(ROUNDS), "rounds": ROUNDS,
+        "rate": RATE, "alpha": ALPHA,
         "torch": torch.__version__, "machine": platform.machine(), "threads": torch.get_num_threads(),
     }  # fmt: skip
     write(settings=settings, done=state["done"], seconds=round(state["seconds"]), means=means)
