@@ -87,12 +87,9 @@ def random_crops(pictures, side: int, batch: int = 1, seed: int = 0) -> Iterator
 
     Args:
         pictures: (1, 3, H, W) each, sides of at least ``side``.
-        side: Of the crops in pixels.
+        side: Of the crops in pixels: (batch, 3, side, side) is yielded.
         batch: Number of crops in a batch.
         seed: Any whole number.
-
-    Yields:
-        (batch, 3, side, side).
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -109,9 +106,7 @@ def random_crops(pictures, side: int, batch: int = 1, seed: int = 0) -> Iterator
         yield torch.cat([crop() for _ in range(batch)])
 
 
-def train(
-    painter, network, a, crops, steps: int, alpha: float = ALPHA, rate: float = 3e-3, begin=0, optimiser=None
-):
+def train(painter, network, a, crops, steps, alpha=ALPHA, rate=3e-3, begin=0, optimiser=None):
     """Change the painter's weights, step by step, until its paintings have a small loss.
 
     The loss is equation 7 in the form ``"mean"``, which does not depend on the size of a picture: what is
@@ -129,7 +124,7 @@ def train(
         optimiser: Of the training taken up again, by default a new one.
 
     Yields:
-        A dict of the content, style and total loss of a batch, before its step.
+        The losses of a batch before its step: a dict of content, style and total.
     """
     way, _ = chosen_way(None, network, "auto")
     target = Objective(network, a=a, style_layers=LAYERS, form="mean", engine=way)

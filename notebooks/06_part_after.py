@@ -90,7 +90,9 @@ for _ in range(60):
     torch.nn.utils.clip_grad_norm_(painter.parameters(), 1)
     optimiser.step()
     losses.append(loss.item())
-print(f"mean loss of the first 20 crops {np.mean(losses[:20]):.3g}, of the last 20 {np.mean(losses[-20:]):.3g}")
+print(
+    f"mean loss of the first 20 crops {np.mean(losses[:20]):.3g}, of the last 20 {np.mean(losses[-20:]):.3g}"
+)
 
 # %% [markdown]
 # The mean loss falls by about a third in 60 steps, each with one crop. (The losses of single crops differ much: some pictures are further from the artwork than others.)
@@ -144,8 +146,13 @@ seconds["one evaluation"] = live.seconds / 10
 with torch.no_grad():
     painted, photograph = objective(small_x), objective(small_p)
 loop, rows = study["loop"], {"photograph": photograph, "painter": painted}
-rows |= {f"loop, {n} evaluations": {k: torch.tensor(loop[k][n - 1]) for k in painted if k in loop} for n in (10, 30, 100, 200)}
-table = pd.DataFrame({name: {k: row[k].item() for k in ("content", "style", "total")} for name, row in rows.items()}).T
+rows |= {
+    f"loop, {n} evaluations": {k: torch.tensor(loop[k][n - 1]) for k in painted if k in loop}
+    for n in (10, 30, 100, 200)
+}
+table = pd.DataFrame(
+    {name: {k: row[k].item() for k in ("content", "style", "total")} for name, row in rows.items()}
+).T
 display(table.style.format("{:.3g}"))
 needed = next((n for n, total in enumerate(loop["total"], 1) if total <= table["total"]["painter"]), None)
 print(f"the loop has the painter's total loss after {needed} evaluations")
@@ -220,7 +227,9 @@ def mean_period(image):  # of the brightness, in pixels, over periods from 2 to 
 
 # %%
 page = Image.new("RGB", (128, 96), "white")
-for i, line in enumerate(("A painter is trained", "for one artwork.", "It never saw a page", "with letters.")):
+for i, line in enumerate(
+    ("A painter is trained", "for one artwork.", "It never saw a page", "with letters.")
+):
     ImageDraw.Draw(page).text((4, 6 + 22 * i), line, fill="black")
 tests = {
     "château": load_image(held_out, size=128).to(network.device),
@@ -239,7 +248,9 @@ of_other = judged(x, p, a=other)["style"] / judged(p, p, a=other)["style"]
 of_own = judged(x, p)["style"] / judged(p, p)["style"]
 print(f"style loss, as a part of the photograph's: Starry Night {of_own:.2f}, Night Café {of_other:.2f}")
 heavier = judged(x, p, alpha=20 * ALPHA)["total"] / by_loop(p, alpha=20 * ALPHA)
-print(f"total loss, as a multiple of the loop's after 30 evaluations: α/β twenty times as large: {heavier:.2f}")
+print(
+    f"total loss, as a multiple of the loop's after 30 evaluations: α/β twenty times as large: {heavier:.2f}"
+)
 periods = mean_period(once), mean_period(twice)
 print(f"the photograph twice as large: mean period {periods[0]:.2f} px and {periods[1]:.2f} px")
 far = {name: judged(paintings[name], q)["total"] / by_loop(q) for name, q in tests.items()}
@@ -267,7 +278,9 @@ assert of_other > 0.95, "its style loss for that artwork is not smaller"
 assert round(heavier) == FOUR, "the painter's total loss is about FOUR times the loop's"
 assert round(far["château"]) == TWO, "at its own α/β about TWO times"
 assert abs(periods[1] / periods[0] - 1) < 0.05, "the mean period changes by less than 5 %"
-assert 0.7 < far["white noise"] / far["château"] < 1.4, "is about as many times the loop's as that of the château"
+assert 0.7 < far["white noise"] / far["château"] < 1.4, (
+    "is about as many times the loop's as that of the château"
+)
 assert far["a page of text"] > 2 * far["château"], "A page of text is more than twice as bad"
 
 # %% [markdown]
@@ -342,7 +355,9 @@ assert (six[["conv1_1", "conv2_1"]].round(2) == 0.01).all(), (
 )
 assert six["conv3_1"] < 0.25, "less than a quarter at `conv3_1`"
 assert 0.4 < six["conv4_1"] < 0.6, "about half at `conv4_1`"
-assert three["conv3_1"] > 3 * six["conv3_1"], "At `conv3_1` the small filters leave three times as much or more."
+assert three["conv3_1"] > 3 * six["conv3_1"], (
+    "At `conv3_1` the small filters leave three times as much or more."
+)
 
 # %% [markdown]
 # **Another trained network.** No weights of a ResNet came with this series, and torchvision's VGG19 is a download of 548 MB; neither was tried here. One other network was: EfficientNet-Lite0, trained on ImageNet, 4.7 million weights, with residual connections (its weights are in a small package of their own). It knows its objects: it calls the panda a red panda with a probability of 0.999. A study ran the same program with it (`studies/other_networks.py`): same photograph, same noise, 60 evaluations, losses as a part of the features' own squares, α such that the gradient ratio in the noise is 1. Question: a network that knows pandas, does it also know style?
@@ -366,10 +381,16 @@ Shown("studies/other_networks.jpg", width=860, metadata={"alt": alt})
 five, first = (others.loc[f"EfficientNet-Lite0, {blocks}"] for blocks in ("five depths", "first five blocks"))
 vgg = others.loc["VGG19"]
 assert 0.17 < five["style left"] < 0.23, "about a fifth of the style loss is left"
-assert round(five["colours"] / vgg["colours"]) == 3, "the colours are three times as far from the painting's as with VGG19"
-assert first["style left"] < 2 * vgg["style left"] and first["edges"] > vgg["edges"], "and a castle: a transfer."
+assert round(five["colours"] / vgg["colours"]) == 3, (
+    "the colours are three times as far from the painting's as with VGG19"
+)
+assert first["style left"] < 2 * vgg["style left"] and first["edges"] > vgg["edges"], (
+    "and a castle: a transfer."
+)
 entropies = {name: row["entropy"] for name, row in other_study["networks"].items()}
 assert min(entropies["EfficientNet-Lite0, five depths"]) > 0.95, "is above 0.95 at all five depths"
 assert max(entropies["VGG19"]) <= 0.94, "and at most 0.94 for VGG19"
 assert other_study["probability"] == 0.999, "it calls the panda a red panda with a probability of 0.999"
-assert other_study["settings"]["evaluations"] == 60, "60 evaluations, losses as a part of the features' own squares"
+assert other_study["settings"]["evaluations"] == 60, (
+    "60 evaluations, losses as a part of the features' own squares"
+)
