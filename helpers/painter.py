@@ -22,16 +22,14 @@ from helpers.objective import Objective, chosen_way
 
 #: What is compared. conv5_1 is left out: of a crop of 96 px it has 6 × 6 positions, for 512 maps.
 CONTENT_LAYER, LAYERS = "conv4_2", STYLE_LAYERS[:4]
-
 #: α/β of the mean form, original network: at 128 × 96 px as much as 0.01 in the printed form.
 ALPHA = 2000.0
 
 
 def convolution(before: int, after: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Return a convolution with reflected borders, and instance normalisation behind it."""
-    border = {"padding": kernel // 2, "padding_mode": "reflect"}
     # A bias would be subtracted again with the mean of its map; the normalisation has its own.
-    filters = nn.Conv2d(before, after, kernel, stride, bias=False, **border)
+    filters = nn.Conv2d(before, after, kernel, stride, kernel // 2, padding_mode="reflect", bias=False)
     return nn.Sequential(filters, nn.InstanceNorm2d(after, affine=True))
 
 
@@ -60,8 +58,8 @@ class Painter(nn.Module):
         )
         self.enlarge = nn.ModuleList([convolution(quarter, half), convolution(half, full)])
         self.paint = nn.Conv2d(full, 3, 9, padding=4, padding_mode="reflect")
-        nn.init.zeros_(self.paint.weight)  # at first a painting is the photograph, paler
-        nn.init.zeros_(self.paint.bias)
+        for w in self.paint.parameters():
+            nn.init.zeros_(w)  # at first a painting is the photograph, paler
 
     def forward(self, p: torch.Tensor) -> torch.Tensor:
         """Return paintings of photographs, both (B, 3, H, W), RGB in [0, 1]; sides of at least 16 px."""
