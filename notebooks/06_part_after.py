@@ -52,8 +52,8 @@ print(f"{sum(w.numel() for w in trained.parameters()):,} weights")
 # %% check
 count = sum(w.numel() for w in trained.parameters())
 assert 1.05e5 < count < 1.15e5, "with about 110,000 weights"
-names = [n for n, _ in network.named_parameters()]
-until = names[: names.index("conv4_2.bias") + 1]
+order = [n for n, _ in network.named_parameters()]
+until = order[: order.index("conv4_2.bias") + 1]
 assert sum(w.numel() for n, w in network.named_parameters() if n in until) > 50 * count, (
     "VGG19 down to `conv4_2` has more than fifty times as many"
 )
@@ -147,16 +147,13 @@ live = synthesise(network, small_p, a, evaluations=10, progress=False, **options
 seconds["one evaluation"] = live.seconds / 10
 
 # %%
+loop, names = study["loop"], ("content", "style", "total")  # of the best picture after each evaluation
 with torch.no_grad():
-    painted, photograph = objective(small_x), objective(small_p)
-loop, rows = study["loop"], {"photograph": photograph, "painter": painted}
-rows |= {
-    f"loop, {n} evaluations": {k: torch.tensor(loop[k][n - 1]) for k in painted if k in loop}
-    for n in (10, 30, 100, 200)
-}
-table = pd.DataFrame(
-    {name: {k: row[k].item() for k in ("content", "style", "total")} for name, row in rows.items()}
-).T
+    terms = {"photograph": objective(small_p), "painter": objective(small_x)}
+rows = {name: {k: term[k].item() for k in names} for name, term in terms.items()}
+for n in (10, 30, 100, 200):
+    rows[f"loop, {n} evaluations"] = {k: loop[k][n - 1] for k in names}
+table = pd.DataFrame(rows).T
 display(table.style.format("{:.3g}"))
 needed = next((n for n, total in enumerate(loop["total"], 1) if total <= table["total"]["painter"]), None)
 print(f"the loop has the painter's total loss after {needed} evaluations")
