@@ -168,9 +168,9 @@ per_evaluation, one, reached = *reversed(seconds.values()), table["total"]["pain
 figure = Figure(figsize=(6.5, 3.2), layout="constrained")
 axis = figure.subplots()
 axis.loglog(per_evaluation * np.arange(1, 201), loop["total"], color=COLOURS[0])
-axis.text(1.3 * per_evaluation, 1.1 * loop["total"][0], "the loop", color=COLOURS[0])
+axis.text(7 * per_evaluation, loop["total"][4], "the loop", color=COLOURS[0])
 axis.loglog(one, reached, "o", color=COLOURS[1])
-axis.text(1.3 * one, reached, "the painter", color=COLOURS[1], va="center")
+axis.text(one, 1.15 * reached, "the painter", color=COLOURS[1])
 axis.axhline(reached, color=COLOURS[1], linewidth=0.6, linestyle=":")
 axis.set(xlabel="seconds", ylabel="total loss")
 axis.set_title("The painter is done before the loop's first evaluation", loc="left", fontsize=11)
@@ -180,20 +180,19 @@ spoken += f"in 200 evaluations; the painter is one point at {reached:.2g}, left 
 to_picture(figure, alt=spoken)
 
 # %% [markdown]
-# **What to see.** One painting takes less than a quarter of the time of one evaluation. The loop has the painter's total loss after 12 evaluations; so for the same loss the loop takes more than fifty times as long. But the loop goes on: after 100 evaluations its total loss is less than half of the painter's. The painter's style loss is less than a quarter of the photograph's. Johnson and others report "three orders of magnitude" between their network and the loop, on another machine, against a full run.
+# **What to see.** One painting takes less than a quarter of the time of one evaluation. The loop has the painter's total loss after about ten evaluations; so for the same loss the loop takes more than fifty times as long. But the loop goes on: after 100 evaluations its total loss is less than half of the painter's. The painter's style loss is less than a third of the photograph's. Johnson and others report "three orders of magnitude" between their network and the loop, on another machine, against a full run.
 #
 # **When does the training pay?** In the time of this training the loop makes some tens of pictures of 128 px with 100 evaluations each. For larger pictures the painter pays earlier, because a loop's time grows with the number of pixels, and a training's does not: at 512 px an evaluation has 16 times as many.
 
 # %% check
 ratio = seconds["one painting"] / seconds["one evaluation"]
 assert ratio < 0.25, "One painting takes less than a quarter of the time of one evaluation."
-assert needed == 12, "The loop has the painter's total loss after 12 evaluations"
-assert needed / ratio > 50, "for the same loss the loop takes more than fifty times as long"
+assert 8 <= needed <= 13, "The loop has the painter's total loss after about ten evaluations"assert needed / ratio > 50, "for the same loss the loop takes more than fifty times as long"
 assert table["total"]["loop, 100 evaluations"] < 0.5 * table["total"]["painter"], (
     "after 100 evaluations its total loss is less than half of the painter's"
 )
-assert table["style"]["painter"] < 0.25 * table["style"]["photograph"], (
-    "The painter's style loss is less than a quarter of the photograph's."
+assert table["style"]["painter"] < table["style"]["photograph"] / 3, (
+    "The painter's style loss is less than a third of the photograph's."
 )
 assert 15 < study["seconds"] / (100 * seconds["one evaluation"]) < 150, (
     "the loop makes some tens of pictures of 128 px with 100 evaluations each"
@@ -270,7 +269,7 @@ show_images(
 # - **Another artwork: none.** The painting is not nearer to *The Night Café* than the photograph is: its style loss for that artwork is not smaller. Each artwork needs a training. (One network for many artworks needs another idea: a scale and shift of the normalisation for each artwork in Dumoulin, Shlens and Kudlur, *A Learned Representation for Artistic Style*, ICLR 2017.)
 # - **Another α/β: none.** At α/β twenty times as large the painter's total loss is about four times the loop's; at its own α/β about two times.
 # - **Another size of strokes: none.** On a photograph twice as large the strokes keep their size in pixels: the mean period changes by less than 5 %. So on a larger picture they are finer, as in the figure of 384 px above.
-# - **Pictures unlike those of the training.** The total loss of white noise, painted, is about as many times the loop's as that of the château. A page of text is more than twice as bad: the letters stay and the paper gets a few dabs, because nothing in the training had empty surfaces and thin lines.
+# - **Pictures unlike those of the training.** The loss does not tell much: white noise and a page of text, painted, have between 2 and 3.2 times the loop's total loss, and the château has, too. To the eye they are failures. The noise stays noise, the letters stay letters, and the empty part of the page gets hardly a stroke, because there was nothing like it in the training.
 #
 # (One painter, one photograph, 128 px, the loop with 30 evaluations.)
 
@@ -279,10 +278,9 @@ assert of_other > 0.95, "its style loss for that artwork is not smaller"
 assert round(heavier) == 4, "the painter's total loss is about four times the loop's"
 assert round(far["château"]) == 2, "at its own α/β about two times"
 assert abs(periods[1] / periods[0] - 1) < 0.05, "the mean period changes by less than 5 %"
-assert 0.7 < far["white noise"] / far["château"] < 1.4, (
-    "is about as many times the loop's as that of the château"
+assert min(far.values()) > 2 and max(far.values()) < 3.2, (
+    "painted, have between 2 and 3.2 times the loop's total loss, and the château has, too"
 )
-assert far["a page of text"] > 2 * far["château"], "A page of text is more than twice as bad"
 
 # %% [markdown]
 # ## Other networks
