@@ -187,7 +187,8 @@ to_picture(figure, alt=spoken)
 # %% check
 ratio = seconds["one painting"] / seconds["one evaluation"]
 assert ratio < 0.25, "One painting takes less than a quarter of the time of one evaluation."
-assert 8 <= needed <= 13, "The loop has the painter's total loss after about ten evaluations"assert needed / ratio > 50, "for the same loss the loop takes more than fifty times as long"
+assert 8 <= needed <= 13, "The loop has the painter's total loss after about ten evaluations"
+assert needed / ratio > 50, "for the same loss the loop takes more than fifty times as long"
 assert table["total"]["loop, 100 evaluations"] < 0.5 * table["total"]["painter"], (
     "after 100 evaluations its total loss is less than half of the painter's"
 )
