@@ -63,7 +63,7 @@ def test_every_exercise_has_a_text_and_a_check_in_one_order():
         assert [e.name for e in found] == list(EXERCISES[number])
         assert 4 <= len(found) <= 6
         assert sum(isinstance(CHECKS[e.name], RubricCheck) for e in found) == 1
-    assert len(BUGS) == 6 and len(FUNCTIONS) == 16
+    assert len(BUGS) == 7 and len(FUNCTIONS) == 19
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -235,6 +235,29 @@ def f(x, p):
         x = layers[name](x)
         x = torch.relu(x) if name[:4] == "conv" else x
     return x""",
+    ],
+    "maximum mean discrepancy": [
+        """def f(F, A, kernel):
+    both = torch.cat([F, A], 1)
+    M, M_a = F.shape[1], A.shape[1]
+    signs = torch.cat([torch.full((M,), 1 / M), torch.full((M_a,), -1 / M_a)]).to(F.dtype)
+    return signs.double() @ kernel(both, both) @ signs.double()""",
+        """def f(F, A, kernel):
+    total = 0
+    for S, T, factor in ((F, F, 1), (A, A, 1), (F, A, -1), (A, F, -1)):
+        total = total + factor * kernel(S, T).sum() / (S.shape[1] * T.shape[1])
+    return total""",
+    ],
+    "instance normalisation": [
+        """def f(F, scale, shift):
+    y = torch.nn.functional.batch_norm(F.flatten(0, 1)[None], None, None, training=True, eps=1e-5)
+    return y.view_as(F) * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)""",
+    ],
+    "enlarge": [
+        """def f(F, w):
+    large = F.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    large = torch.cat([large[:, :, 1:2], large, large[:, :, -2:-1]], 2)
+    return torch.conv2d(torch.cat([large[..., 1:2], large, large[..., -2:-1]], 3), w)""",
     ],
 }
 
@@ -465,6 +488,38 @@ WRONG = {
         ('startswith("conv")', "startswith(wanted)", "only the wanted layer has its ReLU"),
         ("layers.items()", "[(wanted, layers[wanted])]", "is given the picture"),
     ],
+    "maximum mean discrepancy": [
+        ("2 * kernel", "kernel", "counts once"),
+        ("inside - 2", "inside + 2", "is added"),
+        (".mean()", ".sum()", "sums over pairs"),
+        ("- 2 * kernel(F, A).mean()", "", "one of the numbers"),
+        (
+            "return inside - 2 * kernel(F, A).mean()",
+            "return (inside - 2 * kernel(F, A).mean()).sqrt()",
+            "root",
+        ),
+        ("kernel(F, F).mean()", "kernel(F, F).diagonal().mean()", "one of the numbers"),
+        ("kernel(F, A).mean()", "kernel(F, A).mean().item()", "no gradient"),
+    ],
+    "instance normalisation": [
+        (
+            "F.mean((2, 3), keepdim=True)",
+            "F.mean((0, 2, 3), keepdim=True)",
+            "one picture, but not for a batch",
+        ),
+        ("(centred**2).mean((2, 3), keepdim=True)", "F.var((2, 3), keepdim=True)", "less one"),
+        (".sqrt()", "", "root is missing"),
+        (" + 1e-5", "", "ε is missing"),
+        ("scale[:, None, None] * ", "", "scale is missing"),
+        (" + shift[:, None, None]", "", "one of the numbers"),
+        ("shift[:, None, None]", "shift", "stops with RuntimeError"),
+    ],
+    "enlarge": [
+        ('mode="reflect"', 'mode="constant"', "filled with zeros"),
+        ("scale_factor=2", 'scale_factor=2, mode="bilinear"', "mixed while enlarging"),
+        ("scale_factor=2", "scale_factor=3", "shape"),
+        ("(1, 1, 1, 1)", "(0, 0, 0, 0)", "shape"),
+    ],
 }
 
 
@@ -578,6 +633,11 @@ SAME = {
         "z >= 0": "equation 6 does not say what holds at 0, and no input is 0",
     },
     "masked gram matrix": {"flatten(-2)": "−2 is dimension 2 of four"},
+    "maximum mean discrepancy": {"kernel(A, F)": "a kernel is symmetric, and a mean over pairs has no order"},
+    "instance normalisation": {
+        "(3, 2)": "a mean has no order",
+        "(-2, 3)": "−2 is dimension 2 of four",
+    },
 }
 
 
@@ -784,7 +844,7 @@ def test_right_answers_score_and_wrong_ones_are_told_why():
 
 
 def test_what_passes_is_kept_and_shown(own_progress):
-    assert "0 of 24 exercises done" in repr(progress())
+    assert "0 of 29 exercises done" in repr(progress())
     assert not check("gram matrix", lambda F: None) and not (own_progress / FILE).exists()
     check("gram matrix", gram)
     check("self-check 3", {1: "b", 2: 6})
@@ -995,3 +1055,16 @@ def test_what_the_texts_say_of_measured_numbers_is_so():
     assert (
         3.0 < CHECKS["growth of the gradient ratio"].truth() < 4.3
     )  # the values of the notebook's three pairs
+
+
+def test_the_quadratic_kernel_is_the_style_loss_and_the_linear_one_the_distance_of_the_means():
+    F, A = torch.randn(4, 7, dtype=torch.float64), torch.randn(4, 5, dtype=torch.float64)
+    mmd = CHECKS["maximum mean discrepancy"].reference
+    grams = (F @ F.mT / 7 - A @ A.mT / 5).square().sum()
+    assert torch.isclose(mmd(F, A, lambda F, A: (F.mT @ A) ** 2), grams)
+    means = (F.mean(1) - A.mean(1)).square().sum()
+    assert torch.isclose(mmd(F, A, lambda F, A: F.mT @ A), means)
+
+
+def test_what_the_text_says_of_the_measured_number_is_so():
+    assert 5 < CHECKS["features without variation"].truth() < 10, "more than nine tenths of the loss"

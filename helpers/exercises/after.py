@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
 
 from helpers.exercises.functions import Case, FunctionCheck, Mistake, random
+from helpers.exercises.numbers import RubricCheck
 
 
 def _normalised(
@@ -119,4 +120,15 @@ ENLARGE = FunctionCheck(
     gradient=True,
 )
 
-EXERCISES = {"instance normalisation": NORMALISE, "enlarge": ENLARGE}
+OWN = RubricCheck(
+    (
+        "You wrote down before the run what you expect inside and outside the mask.",
+        "You show the result beside a run without the mask, with the same noise, size and α/β.",
+        "You give the style loss to each artwork inside and outside the mask, as a table.",
+        "You chose a number for the colours, and give it for the result and for p.",
+        "You name one thing that the mask does not control, and show where it can be seen.",
+    ),
+    enough=4,
+)
+
+EXERCISES = {"instance normalisation": NORMALISE, "enlarge": ENLARGE, "a control of your own": OWN}

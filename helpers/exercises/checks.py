@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from typing import Any
 
-from helpers.exercises import content, layers, style, transfer
+from helpers.exercises import after, content, layers, statistics_of_maps, style, transfer
 from helpers.exercises.kept import save
 from helpers.exercises.questions import SELF_CHECKS, Scored
 from helpers.exercises.verdict import Verdict
@@ -14,6 +14,7 @@ EXERCISES = {
     2: content.EXERCISES,
     3: style.EXERCISES,
     4: transfer.EXERCISES,
+    6: statistics_of_maps.EXERCISES | after.EXERCISES,
 }
 
 
