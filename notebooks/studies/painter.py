@@ -2,7 +2,7 @@
 
 It writes painter_starry_night.pt, the weights in half precision, and painter.json. A training that is not
 finished after so many seconds is taken up again by the next call. With ``loop`` for SECONDS it makes what the
-painter is compared with: the losses of the loop with the same objective, and its picture, painter_loop.jpg.
+painter is compared with: the losses of the loop with the same objective.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from helpers.images import load_image, picture_names, save_image
+from helpers.images import load_image, picture_names
 from helpers.network import VGG19
 from helpers.painter import ALPHA, LAYERS, Painter, random_crops, train
 from helpers.synthesis import Run
@@ -67,7 +67,6 @@ def loop() -> dict:
     for _ in run:
         for name, losses in best.items():
             losses.append(round(run.result.history[name][run.result.best], 4))
-    save_image(run.result.image, HERE / "painter_loop.jpg")
     return {"size": TEST_SIZE, "seconds": round(run.result.seconds, 1), **best}
 
 
