@@ -1,5 +1,5 @@
 # %% [markdown]
-# ## 3 · Control: colours, strokes, mixtures, places
+# ## Control: colours, strokes, mixtures, places
 #
 # The method has one dial, α/β. People ask for four more: keep the colours of the photograph, change the size of the strokes, mix two artworks, and paint one part only. Gatys and others answered them with the same loss and the same loop (Gatys, Bethge, Hertzmann, Shechtman, "Preserving Color in Neural Artistic Style Transfer", 2016; Gatys, Ecker, Bethge, Hertzmann, Shechtman, "Controlling Perceptual Factors in Neural Style Transfer", CVPR 2017). Each control changes the pictures before the run, or the sum in the Gram matrix. None changes the network or the loop.
 #
@@ -47,7 +47,12 @@ show_images(
     [p, a, recoloured, *versions.values()],
     ["photograph p", "artwork a", "a in the colours of p", "plain", "keep: luminance only", "match: a recoloured first"],
     columns=3,
-    alt="Six pictures: the photograph of the château; The Starry Night; The Starry Night in pale blue, white and green; the château in the painting's blue and yellow; the château with strokes in its own colours; the château with strokes in the recoloured painting's colours",
+    alt=(
+        "Six pictures: the photograph of the château; The Starry Night; The Starry Night in "
+        "pale blue, white and green; the château in the painting's blue and yellow; the "
+        "château with strokes in its own colours; the château with strokes in the recoloured "
+        "painting's colours"
+    ),
 )
 # %%
 colour_table.round(3)
@@ -80,7 +85,11 @@ show_images(
     strokes,
     [f"artwork × {s:g}: {structure_size(x):.1f} px" for s, x in zip(scales * 2, strokes, strict=True)],
     columns=3,
-    alt="Two rows of three pictures, the château in the style of The Starry Night and textures of the painting: with the artwork at half size short, dense marks and small lights; at its size longer ones; at double size broad, soft waves",
+    alt=(
+        "Two rows of three pictures, the château in the style of The Starry Night and "
+        "textures of the painting: with the artwork at half size short, dense marks and small "
+        "lights; at its size longer ones; at double size broad, soft waves"
+    ),
 )
 # %% [markdown]
 # **What to see.** In both rows the structures grow with the artwork: short marks and many lights at half the size, broad waves at twice the size. Not in proportion: from half the size to twice the size they grow by less than half of the factor of four, because what is larger than the deepest layer sees has no say, and in the transfers because the content loss holds the large structures where they are in p.
@@ -112,7 +121,11 @@ with torch.no_grad():
 show_images(
     list(mixed.values()),
     [f"{v:g} : {1 - v:g}" for v in mixed],
-    alt="Five square textures by their weights, from The Starry Night alone to Citrus alone: blue and yellow strokes; the same with an orange slice; slices with blue strokes between them; orange and green slices; slices of citrus",
+    alt=(
+        "Five square textures by their weights, from The Starry Night alone to Citrus alone: "
+        "blue and yellow strokes; the same with an orange slice; slices with blue strokes "
+        "between them; orange and green slices; slices of citrus"
+    ),
 )
 # %%
 to_each.map("{:.2%}".format)
@@ -157,7 +170,11 @@ show_images(
     [q, shown_mask, together, guided],
     ["photograph p", "mask: white is the sky", "both artworks everywhere", "Starry Night above, Night Café below"],
     columns=2,
-    alt="Four pictures: mountains under a blue sky; the mask, white where the sky is; the scene with both styles everywhere; the scene with blue swirls in the sky and the reds and yellows of The Night Café on the land",
+    alt=(
+        "Four pictures: mountains under a blue sky; the mask, white where the sky is; the "
+        "scene with both styles everywhere; the scene with blue swirls in the sky and the "
+        "reds and yellows of The Night Café on the land"
+    ),
 )
 # %%
 in_places.map("{:.3g}".format)
@@ -168,6 +185,12 @@ row, free = in_places.loc["guided by the mask"], in_places.loc["both everywhere"
 for own, elsewhere in (("Starry Night, sky", "Starry Night, land"), ("Night Café, land", "Night Café, sky")):
     assert row[own] < free[own] / 4, "each less than a quarter of what they are without"
     assert row[elsewhere] > 10 * row[own], "Elsewhere the same losses are more than ten times as large"
+# %% [markdown]
+# **Live.** The same run, to watch and to steer. Press *start*. Question: how small must α/β become until the border of the mask can be seen as an edge in the picture?
+# %%
+from helpers.widgets import LiveRun
+
+LiveRun(network, q, places, name="notebook 6", alpha=5e-3, evaluations=100)
 # %% [markdown]
 # ### The rest of the dials
 #

@@ -1,5 +1,5 @@
 # %% [markdown]
-# ## 6 · Diffusion, and what is left of this paper
+# ## Diffusion, and what is left of this paper
 #
 # No experiment here: a diffusion model does not fit this series. It is trained on very many pictures and needs a GPU to be of use. This page says what was read, and where.
 #
@@ -10,19 +10,19 @@
 # | idea | here | there |
 # | --- | --- | --- |
 # | compare features, not pixels | content loss (equation 1) | the *perceptual loss*. The public training code of latent diffusion trains the autoencoder, which makes pixels of the latent features, with LPIPS and a discriminator (`LPIPSWithDiscriminator`). LPIPS compares features of a trained network such as VGG, with learned weights (Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018) |
-# | style as statistics of features | Gram matrix (equation 3) | mean and deviation of feature maps as a layer: AdaIN (Huang and Belongie, ICCV 2017; section 2 measures the same two statistics). StyleGAN sets the style of each layer so (Karras, Laine, Aila, CVPR 2019) |
+# | style as statistics of features | Gram matrix (equation 3) | mean and deviation of feature maps as a layer: AdaIN (Huang and Belongie, ICCV 2017; measured above, under *Other statistics*). StyleGAN sets the style of each layer so (Karras, Laine, Aila, CVPR 2019) |
 # | the same, inside attention | | Style Aligned (Hertz, Voynov, Fruchter, Cohen-Or, arXiv 2312.02133, 2023): its public code applies AdaIN to queries and keys, so that pictures of one series share a style |
 # | the picture itself is optimised | back-propagation to the pixels | to the latent features, where a diffusion model is guided by a loss |
 #
 # **What nobody does better.** Three things that this method has and the large models have not:
 #
 # - *It needs two pictures and no training.* No data set, no text, no permission to use somebody's model.
-# - *It is an equation.* What is compared stands in seven equations. One can change one of them and see what changes; the sections above did so five times.
+# - *It is an equation.* What is compared stands in seven equations. One can change one of them and see what changes; the sections above did so.
 # - *It is exact about its reference.* The Gram matrices are those of this painting, at this size, and the style loss says how near the result is.
 #
 # **What it cannot do**, and they can: change what is shown. It has no idea of things, only of features. It cannot let a castle stand in winter, because snow on roofs is neither in p nor a matter of style.
 #
-# ## 7 · Rights and judging
+# ## Rights and judging
 #
 # ### What is protected in a style
 #
@@ -38,7 +38,7 @@
 #
 # | way | what it says | its limits |
 # | --- | --- | --- |
-# | the losses themselves | whether the optimiser did its work | every method wins by its own loss: section 2 shows it in a table |
+# | the losses themselves | whether the optimiser did its work | every method tends to win by its own loss: the tables under *Other statistics* show by how much |
 # | user studies: which of two pictures do you prefer? | what people like | depends on who is asked and how; two studies do not compare |
 # | ArtFID (Wright and Ommer, GCPR 2022) | one number from two: how much of the content is left (LPIPS) and how near the results are to artworks as a set (FID) | needs many results to be stable, so it ranks methods and not single pictures; LPIPS and FID come from trained networks themselves, so whatever these do not see is not judged |
 # | time and memory | what it costs | says nothing of the picture |
