@@ -1,4 +1,4 @@
-"""Write the exercises into notebooks 1 to 4, the self-checks into 0 to 5, and the ways into notebook 0.
+"""Write the exercises into notebooks 1 to 4 and 6, the self-checks into 0 to 6, and the ways into notebook 0.
 
     python notebooks/exercises.py          every notebook
     python notebooks/exercises.py 3 4      these

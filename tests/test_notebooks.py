@@ -16,6 +16,7 @@ LESSONS = [
     "03_style_reconstruction",
     "04_style_transfer",
     "05_paper_figures",
+    "06_before_and_after",
 ]
 HANDBOOK = ["07_questions_on_the_method", "08_questions_in_practice"]
 NAMES = LESSONS + HANDBOOK
