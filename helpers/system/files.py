@@ -94,7 +94,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        if error.filename is None:  # what a full disk says names no file
+        if error.errno and error.filename is None:  # what a full disk says names no file
             error.filename = str(path)
         raise
     finally:
