@@ -37,7 +37,7 @@ class Kernel:
 
     def __init__(self, root: Path = ROOT, prefix: list[str] = (), full: bool = False, **environment):
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.kernel_spec.argv[:0] = prefix
+        self.manager.kernel_spec.argv[:1] = [*prefix, sys.executable]
         closed = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
         quick = {} if full else {"NST_QUICK": "1"}
         wanted = os.environ | {"PYTHONPATH": str(root)} | quick | closed | environment
