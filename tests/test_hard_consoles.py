@@ -1,5 +1,6 @@
 """Consoles, names and places that are hard: a run that could end well does, and nothing is overwritten."""
 
+import errno
 import json
 import os
 import shutil
@@ -91,9 +92,28 @@ def test_what_cannot_be_written_is_said_before_the_run(tmp_path, monkeypatch, ca
     assert main(["content", "chenonceau", "-o", long]) == 2 and long in capsys.readouterr().err
     assert main(["content", "chenonceau", "-o", "x.png", "--json", "none/x.json"]) == 2
     assert "none" in capsys.readouterr().err
-    monkeypatch.setattr("os.access", lambda *_: False)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: (_ for _ in ()).throw(full))
     assert main(["content", "chenonceau", "-o", "x.png"]) == 2
-    assert "cannot be written to" in capsys.readouterr().err
+    assert "cannot be written to (No space left on device)" in capsys.readouterr().err
+
+
+def test_a_disk_that_becomes_full_leaves_the_old_files_and_is_told_with_the_name(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"old")
+    limit = "import resource as r, runpy, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    limit += "r.setrlimit(r.RLIMIT_FSIZE, (4096, 4096)); runpy.run_module('helpers', run_name='__main__')"
+    arguments = ["content", "ducks", "-o", "x.png", "--size", "64", "--steps", "1"]
+    environment = os.environ | {"NST_QUICK": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", limit, *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2 and done.stderr == "error: [Errno 27] File too large: 'x.png'\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+    assert (tmp_path / "x.png").read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("source", ["", "~nobody_of_this_name/x.png", "a" * 5000, "no\udcffname.png"])

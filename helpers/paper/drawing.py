@@ -1,11 +1,13 @@
 """How the panels of a figure are arranged, with the numbers beside them, and written as PNG and PDF."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
@@ -13,6 +15,10 @@ from helpers.figures import INK
 from helpers.images import load_image, read_record, to_array
 from helpers.network import CHANNELS, CONVOLUTIONS
 from helpers.paper.panels import Panel, is_made, source_path
+from helpers.system.files import whole_file
+
+#: Of the files that a figure is written to; ``.png`` last, so that errors name it.
+SUFFIXES = (".txt", ".pdf", ".png")
 
 
 def arrange(
@@ -40,23 +46,25 @@ def arrange(
     if number > 1 and (factor := panels[0].alpha / panels[0].ratio) != 1:
         at = f", as at {as_at} px" if as_at and panels[0].preset == "printed" else ""
         note += f"; α/β in the paper's units{at}: here × {factor:.3g}"
-    figure.supxlabel(note, fontsize=8, color="#666666", x=0.01, ha="left")
+    figure.supxlabel(written(note), fontsize=8, color="#666666", x=0.01, ha="left")
     return figure, f"{alt} Made with: {note}."
 
 
 def save_figure(figure: Figure, alt: str, path: Path) -> None:
     """Write a figure as PNG and PDF, and its alt text as a text file and inside both."""
     title = alt.split(".")[0]
-    figure.savefig(path, dpi=200, metadata={"Title": title, "Description": alt})
-    figure.set_layout_engine("none")  # it has done its work
-    for picture in figure.findobj(AxesImage):
-        picture.set_interpolation("none")  # in a PDF the panels' own pixels, not some that were made up
-    # Type 42 keeps letters as letters: they can be searched, and edited by a printer.
-    with rc_context({"pdf.fonttype": 42}):
-        # Without its date the same figure is the same file.
-        properties = {"Title": title, "Subject": alt, "CreationDate": None}
-        figure.savefig(path.with_suffix(".pdf"), metadata=properties)
-    path.with_suffix(".txt").write_text(alt + "\n", encoding="utf-8")
+    with ExitStack() as stack:  # all three are written before the first takes its name
+        txt, pdf, png = (stack.enter_context(whole_file(path.with_suffix(end))) for end in SUFFIXES)
+        figure.savefig(png, dpi=200, metadata={"Title": title, "Description": alt})
+        figure.set_layout_engine("none")  # it has done its work
+        for picture in figure.findobj(AxesImage):
+            picture.set_interpolation("none")  # in a PDF the panels' own pixels, not some that were made up
+        # Type 42 keeps letters as letters: they can be searched, and edited by a printer.
+        with rc_context({"pdf.fonttype": 42}):
+            # Without its date the same figure is the same file.
+            properties = {"Title": title, "Subject": alt, "CreationDate": None}
+            figure.savefig(pdf, metadata=properties)
+        txt.write_text(alt + "\n", encoding="utf-8")
 
 
 def power(ratio: float) -> str:
@@ -64,6 +72,14 @@ def power(ratio: float) -> str:
     digits, exponent = f"{ratio:.0e}".split("e")
     factor = "" if digits == "1" else rf"{digits}\cdot"
     return f"${factor}10^{{{int(exponent)}}}$"
+
+
+def written(words: str, most: int = 300) -> str:
+    """Return words as Matplotlib can write them: not too long, and with ? for letters that its font lacks."""
+    font = get_font(findfont("DejaVu Sans"))
+    words = words if len(words) <= most else words[: most - 1] + "…"
+    words = "".join(letter if font.get_char_index(ord(letter)) else "?" for letter in words)
+    return words.replace("$", r"\$")  # which would begin mathematics
 
 
 class _Shown:
@@ -99,7 +115,7 @@ class _Shown:
         """Names of the photograph and of the artwork, for reading."""
         sources = (self.panel.content, self.panel.style)
         names = [Path(source).stem.replace("_", " ") if source else "" for source in sources]
-        return [name.replace("$", r"\$") for name in names]  # to matplotlib, $ begins mathematics
+        return [name.encode(errors="replace").decode() for name in names]  # files' names may hold no letters
 
 
 def _draw_figure_1(shown: Sequence[_Shown]) -> tuple[Figure, str]:
@@ -187,9 +203,9 @@ def _draw_figure_2(shown: Sequence[_Shown]) -> tuple[Figure, str]:
     shape = shown[0].p.shape[0] / shown[0].p.shape[1]
     figure = Figure(figsize=(4 * columns, rows * (4 * shape + 0.55) + 0.3), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    _show(axes[0], shown[0].p, f"photograph: {shown[0].names[0]}", "A")
+    _show(axes[0], shown[0].p, f"photograph: {written(shown[0].names[0], 30)}", "A")
     for letter, axis, panel in zip("BCDEFGHIJKLMNOPQRSTUVWXYZ", axes[1:], shown, strict=False):
-        heading = f"{panel.names[1]}, α/β = {power(panel.panel.ratio)}"
+        heading = f"{written(panel.names[1], 30)}, α/β = {power(panel.panel.ratio)}"
         _show(axis, panel.x, heading, letter, _both(panel))
         height, width = panel.a.shape[:2]
         # The same area for every painting, whatever its shape.

@@ -15,8 +15,9 @@ from helpers.images import load_image, picture_names
 from helpers.losses import PRESETS
 from helpers.network import CONVOLUTION_LAYERS, STYLE_LAYERS, check_size
 from helpers.paper import pictures
-from helpers.paper.drawing import arrange, save_figure
+from helpers.paper.drawing import SUFFIXES, arrange, save_figure
 from helpers.paper.panels import Panel, contact_sheet, make_panels, source_path
+from helpers.system.files import check_file
 from helpers.system.quick import quick_size
 
 FIGURES = (1, 2, 3)
@@ -202,19 +203,24 @@ def make_figures(numbers: Sequence[int], settings, folder: str | Path, **options
 
     Raises:
         ValueError, FileNotFoundError: As ``figure_panels``, before anything is made.
+        OSError: If a file cannot be written; where that can be known, before anything is made.
         KeyboardInterrupt: If the user stops it. What was made by then is kept.
     """
     folder, settings_of = Path(folder), settings if callable(settings) else lambda number: settings
     figures = {number: figure_panels(number, settings_of(number)) for number in numbers}
     waiting = {number: {panel.key for panel in panels} for number, panels in figures.items()}
     paths = {number: folder / f"figure_{number}.png" for number in numbers}
+    sheets = {number: folder / f"figure_{number}_contact_sheet.jpg" for number in numbers}
+    files = [path.with_suffix(end) for path in paths.values() for end in SUFFIXES]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (*files, *sheets.values()):
+        check_file(file, "a figure", {})
 
     def after(panels):
         keys = {panel.key for panel in panels}
         for number in [n for n, missing in waiting.items() if missing & keys]:
             waiting[number] -= keys
-            sheet = folder / f"figure_{number}_contact_sheet.jpg"
-            contact_sheet(figures[number], folder / "panels", sheet)
+            contact_sheet(figures[number], folder / "panels", sheets[number])
             if not waiting[number]:
                 save_figure(*draw_figure(number, settings_of(number), folder), paths[number])
 

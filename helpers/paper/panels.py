@@ -29,6 +29,7 @@ from helpers.paper import pictures
 from helpers.record import make_record
 from helpers.synthesis import synthesise
 from helpers.system.checkpoint import code_sha256
+from helpers.system.files import check_file
 from helpers.system.quick import quick_evaluations, quick_size
 
 
@@ -78,7 +79,7 @@ class Panel:
         hashes = {"weights_hash": network.weights_hash, "code_sha256": code_sha256()}
         for kind in ("content", "style"):
             if source := getattr(self, kind):
-                hashes[f"{kind}_sha256"] = hashlib.sha256(source_path(source).read_bytes()).hexdigest()
+                hashes[f"{kind}_sha256"] = _sha256(source)
         changes = {"hashes": tuple(hashes.items()), "size": quick_size(self.size)}
         changes["evaluations"] = quick_evaluations(self.evaluations)
         for name, value in changes.items():
@@ -111,8 +112,9 @@ class Panel:
 
     @property
     def file(self) -> str:
-        """Name of the panel's PNG file."""
-        return f"{self.name}_{self.key}.png"
+        """Name of the panel's PNG file; a file system takes 255 bytes."""
+        name = self.name.encode(errors="surrogateescape")[:200].decode(errors="ignore")
+        return f"{name}_{self.key}.png"
 
     @property
     def caption(self) -> str:
@@ -195,7 +197,8 @@ def make_panels(
         How many were made.
 
     Raises:
-        ValueError: If workers is no number above 0.
+        ValueError: If workers is no number above 0, or a picture changes before its panels are made.
+        OSError: If a panel cannot be written.
         ModuleNotFoundError: If scheduler or workers are given without the extra ``cluster``.
         ConnectionError: If the scheduler, or its last worker, cannot be reached.
         KeyboardInterrupt: If the user stops it. What was made by then is kept.
@@ -209,6 +212,8 @@ def make_panels(
     if there := len(wanted) - len(missing):
         report(f"{there} of {len(wanted)} panels are there already")
         after([panel for panel in wanted if panel not in missing])
+    for panel in missing:
+        check_file(folder / panel.file, "a panel", {})
     work, done, began = sum(map(_work, missing)), 0.0, time.perf_counter()
     with contextlib.closing(_results(missing, scheduler, workers)) as results:
         for count, (panel, image, record) in enumerate(results, there + 1):
@@ -267,10 +272,19 @@ def _network(weights, pooling, normalised) -> VGG19:
 
 def _pictures(panel: Panel) -> tuple[Image.Image | None, Image.Image | None]:
     # Sent as 8-bit pictures: a fourth of the bytes, and the worker's machine needs no files.
-    return tuple(
+    pictures = tuple(
         source and to_pil(load_image(source_path(source), panel.size))
         for source in (panel.content, panel.style)
     )
+    hashes = dict(panel.hashes)
+    for kind in ("content", "style"):
+        if (source := getattr(panel, kind)) and hashes[f"{kind}_sha256"] != _sha256(source):
+            raise ValueError(f"{source} changed while panels were made; call again to make what that changes")
+    return pictures
+
+
+def _sha256(source: str) -> str:
+    return hashlib.sha256(source_path(source).read_bytes()).hexdigest()
 
 
 def _work(panel: Panel) -> float:

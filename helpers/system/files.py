@@ -3,10 +3,15 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
+import psutil
 from platformdirs import user_cache_path
+
+#: Bytes that a folder must have room for before a run begins: no picture with its record is much smaller.
+LEAST_ROOM = 4096
 
 
 def cache_folder() -> Path:
@@ -38,16 +43,25 @@ def check_file(path: Path, kind: str, taken: dict[str, Path | None]) -> None:
 
     Raises:
         ValueError: If it is one of them, by whatever name.
-        OSError: If its folder is missing or cannot be written to, or its name is too long.
+        OSError: If its folder is missing, full or cannot be written to, its name is too long, or the file
+            that is there is protected.
     """
     folder = path.absolute().parent
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.stat()  # a name that is too long shows here
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {str(path)!r}: it is a folder")
     if not folder.is_dir():
         missing = f"its folder is missing, {str(folder)!r} is no folder"
         raise FileNotFoundError(f"cannot write {str(path)!r}: {missing}")
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"cannot write {str(path)!r}: the folder {str(folder)!r} cannot be written to")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise PermissionError(f"cannot write {str(path)!r}: the file that is there is protected")
+    try:  # permissions alone do not tell of full disks, quotas, and folders such as /proc
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(LEAST_ROOM))
+    except OSError as error:
+        why = f"the folder {str(folder)!r} cannot be written to ({error.strerror})"
+        raise type(error)(f"cannot write {str(path)!r}: {why}") from error
     for other, file in taken.items():
         if file is not None and _same(path, file):
             raise ValueError(f"{kind} {str(path)!r} is the file of {other}; it would be lost")
@@ -63,14 +77,25 @@ def _same(one: Path, other: Path) -> bool:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a path beside the one wanted to write to; it takes the wanted name once it is whole.
 
-    After an exception nothing is left of it, and an old file of that name stays as it was.
+    After an exception nothing is left of it, and an old file of that name stays as it was. What a process
+    that was killed has left of it is removed by the next one that writes it.
 
     Raises:
-        OSError: If the folder cannot be written to.
+        OSError: If it cannot be written; names the file.
     """
-    part = path.with_name(f".{path.stem[:80]}.{os.getpid()}.part{path.suffix}")
+    head, tail = f".{path.stem[:40]}.", f".part{path.suffix}"
+    part = path.with_name(f"{head}{os.getpid()}{tail}")
+    for left in path.parent.glob(f"{escape(head)}*{escape(tail)}"):
+        process = left.name.removeprefix(head).removesuffix(tail)
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            with suppress(OSError):
+                left.unlink()
     try:
         yield part
         os.replace(part, path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # what a full disk says names no file
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
