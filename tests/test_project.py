@@ -1,11 +1,15 @@
 """The files around the code agree with one another."""
 
+import importlib.util
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import yaml
+
+from helpers.command_line import build_parser, pictures_in
+from helpers.images import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -51,3 +55,21 @@ def test_torch_and_torchvision_are_a_pair():
 
     # With a torchvision built for another torch this operator is missing.
     assert torchvision.ops.nms is not None
+
+
+def test_the_gallery_in_the_readme_shows_what_the_commands_under_it_made():
+    spec = importlib.util.spec_from_file_location("gallery", ROOT / "notebooks" / "studies" / "gallery.py")
+    gallery = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gallery)
+    commands = gallery.commands()
+    assert len(commands) == 9
+    for arguments in commands.values():
+        asked = build_parser().parse_args(arguments)
+        made = read_record(ROOT / asked.output)["settings"]
+        for source in (asked.mask, (asked.init,) if asked.init != "noise" else ()):
+            assert all((ROOT / name).exists() for name in source)
+        assert (made["evaluations"], max(made["height"], made["width"])) == (asked.steps, asked.size)
+        assert (made.get("colours"), made["tau"], made["tile"]) == (asked.colours, asked.tv, asked.tiles)
+        assert made.get("style_scale", 1) == asked.style_scale
+        assert len(made["artworks"]) == len(pictures_in(asked.style))
+        assert any(one["where"] for one in made["artworks"]) == bool(asked.mask)

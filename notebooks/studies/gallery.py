@@ -1,4 +1,4 @@
-"""README's gallery: ``python notebooks/studies/gallery.py`` runs the commands in it and writes their pictures.
+"""README's gallery: ``python notebooks/studies/gallery.py`` runs its commands and writes their pictures.
 
 Each picture stands in README with the command under it; this script reads the commands from there. Names
 given as arguments choose some of them: ``gallery.py keep tiles``.
