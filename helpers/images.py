@@ -235,8 +235,9 @@ def read_record(path: str | Path) -> dict:
     file = picture_path(path)
     try:
         with Image.open(file) as picture:
-            description = str(picture.getexif().get(DESCRIPTION, ""))
-            text = getattr(picture, "text", {}).get(RECORD_KEY, "")
+            text = picture.info.get(RECORD_KEY, "")  # a PNG's; its text and getexif would decode the pixels
+            looked = picture.format != "PNG" or "exif" in picture.info
+            description = str(picture.getexif().get(DESCRIPTION, "")) if looked else ""
         if description.startswith(f"{RECORD_KEY}: "):
             text = description.removeprefix(f"{RECORD_KEY}: ")
         record = json.loads(text) if text else None

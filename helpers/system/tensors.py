@@ -28,9 +28,9 @@ def read_tensors(path: Path, device: torch.device | str = "cpu"):
     try:
         _check(path)
         return torch.load(path, weights_only=True, map_location=device)
-    except OSError:
-        raise
     except Exception as error:  # a damaged pickle leads the unpickler anywhere
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         raise ValueError(f"{str(path)!r} is no readable file of tensors ({type(error).__name__})") from error
 
 

@@ -273,12 +273,13 @@ class Studio(ipywidgets.VBox):
         record, missing = read_record(file), []
         self._set(recipe(record))
         for key, (_, name, _) in self._choose.items():
-            wanted = Path(str(record["settings"].get(key, ""))).name
+            # The last part of a path, and only compared with the names that are on the page.
+            wanted = Path(str(record["settings"].get(key, ""))).name[:80]
             known = {Path(option).stem: option for option in name.options} | {o: o for o in name.options}
             found = known.get(wanted) or known.get(Path(wanted).stem)
             if found:
                 name.value = found
             else:
-                missing.append(f"{key} ({wanted or 'unnamed'})")
+                missing.append(f"{key} ({wanted!r})" if wanted else f"{key} (unnamed)")
         more = f" Bring {' and '.join(missing)}: the PNG has its name only." if missing else ""
         self._said.value = f'<p role="status">The settings are those of the picture.{html.escape(more)}</p>'
