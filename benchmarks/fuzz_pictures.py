@@ -21,7 +21,8 @@ from pathlib import Path
 from PIL import Image, ImageCms, PngImagePlugin, features
 
 from helpers.images import load_image
-from helpers.system.pictures import Refused, made_profile
+from helpers.system.colours import made_profile
+from helpers.system.pictures import Refused
 
 FILES = 30_000
 SECONDS, MEGABYTES = 2, 500

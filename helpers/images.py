@@ -8,8 +8,9 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch.nn.functional import interpolate
 
+from helpers.system.colours import made_profile
 from helpers.system.files import at_home, check_file, whole_file
-from helpers.system.pictures import as_rgb, made_profile, read_picture
+from helpers.system.pictures import as_rgb, read_picture
 from helpers.system.quick import quick_size
 
 FOLDER = Path(__file__).resolve().parent.parent / "images"
