@@ -157,7 +157,7 @@ class Checkpoint:
             with whole_file(self.path) as part:
                 torch.save({"format": FORMAT, "identity": self.identity, "state": state}, part)
         except RuntimeError as error:  # what PyTorch says of a full disk
-            raise OSError(f"checkpoint {str(self.path)!r} could not be written: {error}") from error
+            raise OSError(f"cannot write {str(self.path)!r}: is the disk full?") from error
 
     def save_if_it_can(self, state: dict) -> str:
         """Write the state, or say why it could not be written: a full disk must not cost the run."""
