@@ -7,25 +7,22 @@ both losses. Only the picture x changes; the network is frozen.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import inf, isfinite, nan
-from typing import get_type_hints
 
 import torch
 from tqdm.auto import tqdm
 
 from helpers.controls import Style, as_styles, pictures_of
-from helpers.engine import Pace, Way, freed_memory_kept
+from helpers.engine import Pace, freed_memory_kept
 from helpers.images import start_picture, white_noise
 from helpers.network import VGG19
 from helpers.objective import Objective, chosen_way, compared_layers, warn_of_memory
 from helpers.optimisers import AdamState, LBFGSState, Steps, adam, history_length, lbfgs
-from helpers.record import SMALLEST_TILE, Evaluation, Settings, Synthesis
-from helpers.system.checkpoint import Checkpoint, has_form, identity
+from helpers.record import Evaluation, Settings, Synthesis
+from helpers.saved import OWN, state_to_resume
+from helpers.system.checkpoint import Checkpoint, identity
 from helpers.system.interrupts import stopped_by_signals
 
 __all__ = ["Evaluation", "Run", "synthesise", "white_noise"]
-
-#: What a run knows beside its result, its optimiser and what it compares.
-_OWN = {"_best_x": torch.Tensor, "_best_loss": float, "_scale": float | None, "_changed_at": int}
 
 #: For so many evaluations L-BFGS moves coarse structures more than fine ones. Then the coarse ones are
 #: in place, and the rest goes faster without: a content reconstruction takes a quarter less.
@@ -101,13 +98,8 @@ class Run:
         asked = {"asked precision": s.precision, "engine": "fast" if way else "plain"}
         same = identity(written | asked, p=p, start=x, **pictures_of(styles))
         self.checkpoint = Checkpoint(s.checkpoint, s.every, same, s.resume)
-        state = self.checkpoint.load(network.device) if s.resume else None
-        if state and way:  # it decides the last digits
-            with self.checkpoint.taken_up():
-                way = Way(**state["way"])
-                if not has_form(vars(way), get_type_hints(Way), x) or (way.tile or inf) < SMALLEST_TILE:
-                    raise ValueError("no way to compute")
-
+        state = state_to_resume(self.checkpoint, x, written) if s.resume else None
+        way = state["way"] if state and way else way  # it decides the last digits
         layers = {"content_layer": s.content_layer, "style_layers": style_weights or s.style_layers}
         others = {name: getattr(s, name) for name in ("form", "alpha", "beta", "tau")}
         self._compared = {"network": network, "p": p, "a": styles} | layers | others
@@ -207,11 +199,10 @@ class Run:
             "compared": {name: value for name, value in compared.items() if name != "network"},
             "optimiser": vars(at) | ({"steps": at.steps.saved()} if isinstance(at, LBFGSState) else {}),
             "way": vars(way) if way else None,
-            "own": {name: getattr(self, name) for name in _OWN},
+            "own": {name: getattr(self, name) for name in OWN},
         }
 
     def _restore(self, state: dict) -> None:
-        self._check(state)
         vars(self.result).update(state["result"])
         self.result.settings["evaluations"] = self.settings.evaluations
         if self.result.stopped in ("interrupted", "finished"):
@@ -224,28 +215,6 @@ class Run:
         if steps := state["optimiser"].pop("steps", None):
             self._at.steps.restore(steps)
         vars(self._at).update(state["optimiser"])
-
-    def _check(self, state: dict) -> None:
-        """Refuse a state that no run can have: anybody may have written the file."""
-        steps = {"steps": {"memory": object, "next": int, "rho": list[float]}}
-        layers = dict[str, float] | list[str] | tuple[str, ...]
-        form = {
-            "result": get_type_hints(Synthesis),
-            "compared": {
-                "p": torch.Tensor | None, "a": list[dict], "content_layer": str, "style_layers": layers,
-                "form": str, "alpha": float, "beta": float, "tau": float,
-            },
-            "optimiser": get_type_hints(type(self._at)) | (steps if isinstance(self._at, LBFGSState) else {}),
-            "way": dict | None,
-            "own": _OWN,
-        }  # fmt: skip
-        result = Synthesis(**state["result"])
-        lengths, n = {len(values) for values in result.history.values()}, result.evaluations
-        sound = (
-            has_form(state, form, self.result.image) and result.settings.keys() == self.result.settings.keys()
-        )
-        if not (sound and lengths == {n} and 0 <= result.best < n and 0 <= state["own"]["_changed_at"] <= n):
-            raise ValueError("no state of a run")
 
     def _begin(self, x: torch.Tensor, known: LBFGSState | AdamState | None = None) -> None:
         """Start the optimiser at x, with what it knows. Losses so far do not compare with new ones."""

@@ -22,7 +22,8 @@ from helpers.system.tensors import read_tensors
 
 #: Modules of which a change may change pictures, beside those of the engine.
 DECIDING_MODULES = (
-    "images", "weights", "network", "controls", "losses", "objective", "optimisers", "record", "synthesis",
+    "images", "weights", "network", "controls", "losses", "objective", "optimisers", "record", "saved",
+    "synthesis",
 )  # fmt: skip
 FORMAT = "neural style checkpoint, version 1"
 
