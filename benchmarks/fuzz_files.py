@@ -21,6 +21,7 @@ from types import SimpleNamespace
 
 import torch
 from fuzz_pictures import damaged, table
+from ipywidgets import Widget
 from PIL import Image, PngImagePlugin
 
 from helpers.engine import choice
@@ -247,8 +248,11 @@ def live_runs() -> Callable:
 
         path.write_bytes(_data("live", number, lambda chance: packed(whole, chance), odd))
         file.write_bytes(path.read_bytes())
-        action = lambda: LiveRun(network, p, a, name="fuzz", evaluations=4).run.result.evaluations > 0  # noqa: E731
-        return timed(action, path)
+        ended = timed(
+            lambda: LiveRun(network, p, a, name="fuzz", evaluations=4).run.result.evaluations > 0, path
+        )
+        Widget.close_all()  # or they would all be kept, with their runs
+        return ended
 
     return attempt
 

@@ -125,8 +125,8 @@ class Checkpoint:
         there = _read(self.path, device)
         with self.taken_up():
             names = [n for n in {**there["identity"], **self.identity} if self._differs(there, n)]
-        if names:
             words = "; ".join(self._difference(there["identity"], name) for name in names)
+        if names:
             raise ValueError(f"the checkpoint {str(self.path)!r} is of another run: {words}")
         return there["state"]
 
