@@ -107,7 +107,7 @@ def packed(value, chance: random.Random) -> bytes:
         for entry in old.infolist():
             data, way = old.read(entry), zipfile.ZIP_STORED
             if expands and entry.filename.endswith(("data.pkl", "data/0")):
-                data, way = data + bytes(50_000_000), zipfile.ZIP_DEFLATED
+                data, way = data + bytes(5_000_000), zipfile.ZIP_DEFLATED
             elif broken and entry.filename.endswith("data.pkl"):
                 data = damaged(data, chance)  # with a sum that fits
             new.writestr(entry.filename, data, way)
