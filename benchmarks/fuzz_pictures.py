@@ -14,12 +14,15 @@ import tempfile
 import time
 import warnings
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageCms, PngImagePlugin, features
 
 from helpers.images import load_image
-from helpers.system.pictures import Refused, made_profile
+from helpers.system.colours import made_profile
+from helpers.system.pictures import Refused
 
 FILES = 30_000
 SECONDS, MEGABYTES = 2, 500
@@ -191,14 +194,14 @@ def outcome(path: Path) -> tuple[str, float]:
     return end, time.perf_counter() - began
 
 
-def trial(kind: str, files: list[bytes], number: int, path: Path) -> tuple[str, float]:
-    """Write the damaged file of that number and load it."""
+def trial(kind: str, files: list[bytes], number: int | None, path: Path) -> tuple[str, float]:
+    """Write the damaged file of that number, or a whole one for None, and load it."""
     chance = random.Random(f"{kind} {number}")
-    path.write_bytes(damaged(chance.choice(files), chance))
+    path.write_bytes(files[0] if number is None else damaged(chance.choice(files), chance))
     return outcome(path)
 
 
-def _work(kind: str, files: list[bytes], first: int, last: int, pipe) -> None:
+def _work(make: Callable, first: int, last: int, pipe) -> None:
     """Try the files of some numbers, in a process of their own, and tell after each how it ended."""
     import resource  # not there on Windows
 
@@ -206,25 +209,30 @@ def _work(kind: str, files: list[bytes], first: int, last: int, pipe) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "damaged.bin"
-        path.write_bytes(files[0])
-        outcome(path)
+        path, attempt = Path(folder) / "damaged.bin", make()
+        attempt(None, path)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for number in range(first, last):
-            end, seconds = trial(kind, files, number, path)
+            end, seconds = attempt(number, path)
             pipe.send(
                 (number, end, seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
             )
     pipe.send(None)
 
 
-def run(kind: str, files: list[bytes], number: int) -> dict:
-    """Try so many files of a format; a process that dies counts as "other" and is started again."""
+def run(kind: str, make: Callable, number: int) -> dict:
+    """Try so many files of a kind; a process that dies counts as "other" and is started again.
+
+    Args:
+        kind: Its name.
+        make: Called in the process that tries them; returns what ``trial`` is for a given kind and files.
+        number: How many.
+    """
     context = multiprocessing.get_context("fork")
     row = {"tried": 0, "read": 0, "refused": 0, "other": [], "seconds": 0.0, "MB": 0.0}
     while row["tried"] < number:
         ours, theirs = context.Pipe()
-        child = context.Process(target=_work, args=(kind, files, row["tried"], number, theirs))
+        child = context.Process(target=_work, args=(make, row["tried"], number, theirs))
         child.start()
         theirs.close()
         with contextlib.suppress(EOFError):
@@ -248,13 +256,16 @@ def run(kind: str, files: list[bytes], number: int) -> dict:
 
 def main(number: int = FILES) -> int:
     """Try so many files, shared out among the formats; print the table; return how many ended otherwise."""
-    began, made, total = time.perf_counter(), seeds(), []
-    print(
-        f"{'format':9} {'tried':>6} {'read':>6} {'refused':>7} {'other':>5} {'slowest s':>9} {'peak MB':>7}"
-    )
-    for place, (kind, files) in enumerate(made.items()):
+    return table({kind: partial(partial, trial, kind, files) for kind, files in seeds().items()}, number)
+
+
+def table(made: dict[str, Callable], number: int) -> int:
+    """Try so many files, shared out among the kinds; print the table; return how many ended otherwise."""
+    began, total = time.perf_counter(), []
+    print(f"{'kind':11} {'tried':>6} {'read':>6} {'refused':>7} {'other':>5} {'slowest s':>9} {'peak MB':>7}")
+    for place, (kind, make) in enumerate(made.items()):
         share = number // len(made) + (place < number % len(made))
-        row = run(kind, files, share)
+        row = run(kind, make, share)
         total.append(row)
         print(_line(kind, row, len(row["other"])), flush=True)
     other = [line for row in total for line in row["other"]]
@@ -268,7 +279,7 @@ def main(number: int = FILES) -> int:
 
 def _line(kind: str, row: dict, other: int) -> str:
     return (
-        f"{kind:9} {row['tried']:6} {row['read']:6} {row['refused']:7} {other:5}"
+        f"{kind:11} {row['tried']:6} {row['read']:6} {row['refused']:7} {other:5}"
         f" {row['seconds']:9.2f} {row['MB']:7.0f}"
     )
 

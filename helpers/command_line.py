@@ -7,6 +7,7 @@ import argparse
 import io
 import json
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -292,15 +293,36 @@ def run(arguments: argparse.Namespace, watch: Watch) -> int:
     if content is not None and output.suffix.lower() not in (".jpg", ".jpeg"):
         opaque = load_alpha(content, arguments.size)
     record = make_record(result, network, command=arguments.command, preset=preset.name, **told(arguments))
-    save_image(image, output, record, opaque)
+    write_or_keep(image, output, record, opaque)
+    print(f"{output}: {result}", file=sys.stderr if arguments.json == "-" else sys.stdout)
     text = json.dumps(record, indent=2, allow_nan=False)
     if record_file:
         with whole_file(record_file) as part:
             part.write_text(text + "\n", encoding="utf-8")
     elif arguments.json:
         print(text)
-    print(f"{output}: {result}", file=sys.stderr if arguments.json == "-" else sys.stdout)
     return watch.exit_code or (1 if result.stopped == "diverged" else 0)
+
+
+def write_or_keep(image, output: Path, record: dict, alpha) -> None:
+    """Write the picture; where that fails, as on a full disk, write it into the folder for temporary files.
+
+    Raises:
+        OSError: If it could not be written where it was to be; says where it is.
+    """
+    try:
+        save_image(image, output, record, alpha)
+    except OSError as error:
+        try:
+            elsewhere = Path(tempfile.mkdtemp(prefix="picture-")) / output.name
+            save_image(image, elsewhere, record, alpha)
+        except OSError:
+            words = (
+                "nor in the folder for temporary files. A run with --checkpoint can be taken up by --resume"
+            )
+        else:
+            words = f"so the picture is now {str(elsewhere)!r}; move it from there"
+        raise OSError(f"{error}, {words}") from error
 
 
 def load_styles(arguments, artworks: list[tuple[str, float]], photograph) -> list[Style]:

@@ -8,8 +8,9 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch.nn.functional import interpolate
 
+from helpers.system.colours import made_profile
 from helpers.system.files import at_home, check_file, whole_file
-from helpers.system.pictures import as_rgb, made_profile, read_picture
+from helpers.system.pictures import as_rgb, read_picture
 from helpers.system.quick import quick_size
 
 FOLDER = Path(__file__).resolve().parent.parent / "images"
@@ -235,8 +236,9 @@ def read_record(path: str | Path) -> dict:
     file = picture_path(path)
     try:
         with Image.open(file) as picture:
-            description = str(picture.getexif().get(DESCRIPTION, ""))
-            text = getattr(picture, "text", {}).get(RECORD_KEY, "")
+            text = picture.info.get(RECORD_KEY, "")  # a PNG's; its text and getexif would decode the pixels
+            looked = picture.format != "PNG" or "exif" in picture.info
+            description = str(picture.getexif().get(DESCRIPTION, "")) if looked else ""
         if description.startswith(f"{RECORD_KEY}: "):
             text = description.removeprefix(f"{RECORD_KEY}: ")
         record = json.loads(text) if text else None

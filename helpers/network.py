@@ -141,7 +141,16 @@ class VGG19(nn.Module):
                 self.add_module(name, pool)
 
         state, self.weights_hash, recipe = load_weights(weights, preprocessing)
-        self.load_state_dict(state, assign=True)
+        try:
+            self.load_state_dict(state, assign=True)
+        except RuntimeError as error:
+            raise ValueError(f"the weights {str(weights)!r} do not fit VGG19: {str(error)[:300]}") from error
+        self.float()  # once the shapes are known to be right: a few bytes of a file can promise any shape
+        for name, values in state.items():
+            if not values.is_floating_point() or not values.isfinite().all():
+                raise ValueError(
+                    f"the weights {str(weights)!r} hold other than finite real numbers in {name}"
+                )
         self.preprocessing = PREPROCESSING[recipe]
         self.register_buffer("_mean", _column(self.preprocessing.mean), persistent=False)
         self.register_buffer("_std", _column(self.preprocessing.std), persistent=False)

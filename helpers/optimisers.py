@@ -11,7 +11,7 @@ evaluation, and its L-BFGS calls the loss from inside.
 import math
 from collections import deque
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -96,7 +96,16 @@ class Steps(deque):
         return {"memory": self._memory, "next": self._next, "rho": [rho for _, _, rho in self]}
 
     def restore(self, saved: dict) -> None:
-        """Become what was saved."""
+        """Become what was saved.
+
+        Raises:
+            ValueError: If that was of another picture, or more than there can be.
+        """
+        memory, steps = saved["memory"], len(saved["rho"])
+        if (memory.shape, memory.dtype) != (self._memory.shape, self._memory.dtype):
+            raise ValueError(f"steps of shape {tuple(memory.shape)}")
+        if not steps <= min(saved["next"], self.maxlen):
+            raise ValueError(f"{steps} steps")
         self.clear()
         self._memory, self._next = saved["memory"].to(self._memory.device), saved["next"]
         for i, rho in enumerate(saved["rho"], self._next - len(saved["rho"])):
@@ -171,8 +180,8 @@ class AdamState:
     """All that Adam knows: the picture x, running means of gradient and square, and how many it has seen."""
 
     x: torch.Tensor
-    mean: torch.Tensor = field(default=None)
-    square: torch.Tensor = field(default=None)
+    mean: torch.Tensor | None = None
+    square: torch.Tensor | None = None
     n: int = 0
 
 

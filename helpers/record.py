@@ -159,13 +159,13 @@ class Synthesis:
     """
 
     image: torch.Tensor
-    settings: dict
+    settings: dict[str, str | float | dict[str, float] | list[dict[str, float]] | None]
     history: dict[str, list[float]] = field(default_factory=dict)
     gradient_ratios: list[tuple[int, float]] = field(default_factory=list)
     frames: dict[int, torch.Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     best: int = 0
-    changes: list[tuple[int, dict]] = field(default_factory=list)
+    changes: list[tuple[int, dict[str, str | float | dict[str, float]]]] = field(default_factory=list)
     threads: dict[int, int] = field(default_factory=dict)
     stopped: str = ""
     message: str = ""

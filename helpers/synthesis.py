@@ -12,19 +12,17 @@ import torch
 from tqdm.auto import tqdm
 
 from helpers.controls import Style, as_styles, pictures_of
-from helpers.engine import Pace, Way, freed_memory_kept
+from helpers.engine import Pace, freed_memory_kept
 from helpers.images import start_picture, white_noise
 from helpers.network import VGG19
 from helpers.objective import Objective, chosen_way, compared_layers, warn_of_memory
 from helpers.optimisers import AdamState, LBFGSState, Steps, adam, history_length, lbfgs
 from helpers.record import Evaluation, Settings, Synthesis
+from helpers.saved import OWN, state_to_resume
 from helpers.system.checkpoint import Checkpoint, identity
 from helpers.system.interrupts import stopped_by_signals
 
 __all__ = ["Evaluation", "Run", "synthesise", "white_noise"]
-
-#: What a run knows beside its result, its optimiser and what it compares.
-_OWN = ("_best_x", "_best_loss", "_scale", "_changed_at")
 
 #: For so many evaluations L-BFGS moves coarse structures more than fine ones. Then the coarse ones are
 #: in place, and the rest goes faster without: a content reconstruction takes a quarter less.
@@ -100,8 +98,8 @@ class Run:
         asked = {"asked precision": s.precision, "engine": "fast" if way else "plain"}
         same = identity(written | asked, p=p, start=x, **pictures_of(styles))
         self.checkpoint = Checkpoint(s.checkpoint, s.every, same, s.resume)
-        state = self.checkpoint.load(network.device) if s.resume else None
-        way = Way(**state["way"]) if state and way else way  # it decides the last digits
+        state = state_to_resume(self.checkpoint, x, written) if s.resume else None
+        way = state["way"] if state and way else way  # it decides the last digits
         layers = {"content_layer": s.content_layer, "style_layers": style_weights or s.style_layers}
         others = {name: getattr(s, name) for name in ("form", "alpha", "beta", "tau")}
         self._compared = {"network": network, "p": p, "a": styles} | layers | others
@@ -114,7 +112,8 @@ class Run:
         self._stop, self._changed_at, self._scale = "", 0, None
         self._begin(x)
         if state:
-            self._restore(state)
+            with self.checkpoint.taken_up():
+                self._restore(state)
 
     def __iter__(self) -> Iterator[Evaluation]:
         """Make the evaluations that are left, and yield an ``Evaluation`` after each."""
@@ -200,7 +199,7 @@ class Run:
             "compared": {name: value for name, value in compared.items() if name != "network"},
             "optimiser": vars(at) | ({"steps": at.steps.saved()} if isinstance(at, LBFGSState) else {}),
             "way": vars(way) if way else None,
-            "own": {name: getattr(self, name) for name in _OWN},
+            "own": {name: getattr(self, name) for name in OWN},
         }
 
     def _restore(self, state: dict) -> None:

@@ -4,12 +4,13 @@ A state dict has the paper's names: ``conv1_1.weight``, ``conv1_1.bias``, ... ``
 """
 
 import hashlib
-import pickle
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import torch
+
+from helpers.system.tensors import read_tensors
 
 #: The sixteen convolution layers and their places in torchvision's list, which counts every ReLU and
 #: pooling.
@@ -97,7 +98,7 @@ def _torchvision_weights() -> tuple[dict[str, torch.Tensor], str]:
 
     source = VGG19_Weights.IMAGENET1K_V1
     try:
-        state = source.get_state_dict(progress=True, check_hash=True)
+        state = source.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except OSError as error:
         raise ConnectionError(
             f"torchvision's VGG19 weights could not be downloaded ({error}); "
@@ -112,8 +113,8 @@ def _weights_from_file(path: Path, preprocessing) -> tuple[dict[str, torch.Tenso
             f"no weights at {str(path)!r}; give 'original', 'torchvision' or the path of a state dict"
         )
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        state = read_tensors(path)
+    except ValueError as error:
         raise ValueError(f"{str(path)!r} is not a readable state dict of tensors: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
         raise ValueError(f"{str(path)!r} holds no state dict of tensors")

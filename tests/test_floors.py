@@ -21,6 +21,7 @@ FLOORS = (
     ("objective",),
     ("painter",),
     ("record",),
+    ("saved",),
     ("synthesis",),
     ("figures",),
     ("drawings",),

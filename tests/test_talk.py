@@ -293,6 +293,8 @@ def test_the_server_gives_the_deck_to_this_machine_only(desk):
     assert ask(desk, "/?short") == (200, b"the deck")
     assert ask(desk, "/", Host="evil.example")[0] == 403
     assert ask(desk, "/", Host=f"127.0.0.1.evil.example:{desk}")[0] == 403
+    assert ask(desk, "/", Origin="http://evil.example")[0] == ask(desk, "/", Origin="null")[0] == 403
+    assert ask(desk, "/", Origin=f"http://127.0.0.1:{desk}")[0] == 200
     assert ask(desk, "/../../etc/passwd")[0] == 404
     assert ask(desk, "/", method="POST")[0] == 501
 

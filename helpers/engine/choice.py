@@ -159,9 +159,14 @@ def _kept() -> dict[str, Fastest]:
     try:
         answers = json.loads((cache_folder() / "fastest.json").read_text(encoding="utf-8"))
         ours = {key: Fastest(**answer) for key, answer in answers.items() if key.endswith(", evaluation")}
-        return {key: answer for key, answer in ours.items() if answer.milliseconds["float32"] > 0}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return {key: answer for key, answer in ours.items() if _is_sound(answer.milliseconds)}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def _is_sound(times) -> bool:
+    known = isinstance(times, dict) and {"float32"} <= times.keys() <= WAYS.keys()
+    return known and all(isinstance(t, int | float) and 0 < t < 1e9 for t in times.values())
 
 
 def _keep(device: str, answer: Fastest) -> None:

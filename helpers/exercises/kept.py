@@ -24,7 +24,7 @@ def load() -> tuple[dict[str, dict], str]:
         return {}, ""
     except OSError as error:
         return {}, f"{path} could not be read ({error}). Nothing was changed."
-    except ValueError as error:  # of JSON and of UTF-8 too
+    except (ValueError, RecursionError) as error:  # of JSON and of UTF-8 too
         aside, why = _free_name(path), error
     try:
         path.rename(aside)
@@ -38,7 +38,11 @@ def load() -> tuple[dict[str, dict], str]:
 
 def _is_table(reached: object) -> bool:
     return isinstance(reached, dict) and all(
-        isinstance(entry, dict) and isinstance(entry.get("score"), int | float) for entry in reached.values()
+        isinstance(entry, dict)
+        and isinstance(score := entry.get("score"), int | float)
+        and 0 <= score <= 1000
+        and isinstance(entry.get("on", ""), str)
+        for entry in reached.values()
     )
 
 

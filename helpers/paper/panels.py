@@ -160,15 +160,16 @@ def make_panel(panel: Panel, p: Image.Image | None, a: Image.Image | None) -> tu
         raise KeyboardInterrupt
     names = {"p": panel.content and Path(panel.content).name, "a": panel.style and Path(panel.style).name}
     record = make_record(result, network, preset=panel.preset, **names)
-    return result.image, record | {"panel": panel.description()}
+    return result.image, record | {"panel": panel.description(), "pixels_sha256": _pixels(result.image)}
 
 
 def is_made(panel: Panel, folder: Path) -> bool:
     """Return whether the panel's file is there, whole, and made as the panel says."""
     path = folder / panel.file
     try:
-        load_image(path)  # every pixel: damage shows here or not at all
-        return read_record(path).get("panel") == panel.description()
+        record = read_record(path)
+        same = record.get("panel") == panel.description()
+        return same and record.get("pixels_sha256") == _pixels(load_image(path))
     except (OSError, ValueError):
         return False
 
@@ -263,6 +264,10 @@ def source_path(source: str) -> Path:
                 f"{source} is not here yet; python -m helpers paper-images fetches the paper's pictures"
             )
     return picture_path(source)
+
+
+def _pixels(image: torch.Tensor) -> str:
+    return hashlib.sha256(to_pil(image).tobytes()).hexdigest()
 
 
 @lru_cache(maxsize=2)

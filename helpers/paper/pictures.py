@@ -22,6 +22,9 @@ _JOHNSON = "jcjohnson/neural-style", "07c4b8299f8fbdafec0c514fc820ff1d7ff62e46",
 #: Seconds to wait for a server to answer, and for its next bytes.
 TIMEOUT = (10, 30)
 
+#: More than any of the files has, in bytes; what goes on sending is cut off.
+MOST_BYTES = 20_000_000
+
 
 @dataclass(frozen=True)
 class PaperImage:
@@ -171,6 +174,10 @@ def _retrieve(image, address, download) -> Path:
     return Path(path)
 
 
+class _TooLarge(requests.RequestException):
+    """More bytes came than any of the files has."""
+
+
 class _Resuming:
     """A downloader for pooch that keeps what it got and goes on from there."""
 
@@ -181,7 +188,11 @@ class _Resuming:
         have = self.part.stat().st_size if self.part.exists() else 0
         # Without "identity" a server may send compressed bytes, which cannot be counted on from.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        with requests.Session() as session:
+            # With one protocol only, no redirect is followed from https to http, or to a file.
+            scheme = f"{urlsplit(url).scheme}://"
+            session.adapters = {scheme: session.adapters[scheme]}
+            answer = session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
             if answer.status_code == 416:  # nothing after what is here: perhaps all of it is here
                 self.resumed = True
             else:
@@ -190,6 +201,11 @@ class _Resuming:
                 with open(self.part, "ab" if self.resumed else "wb") as file:
                     for chunk in answer.iter_content(4096):
                         file.write(chunk)
+                        if file.tell() > MOST_BYTES:
+                            break
+                if self.part.stat().st_size > MOST_BYTES:
+                    self.part.unlink()
+                    raise _TooLarge
         shutil.copyfile(self.part, output_file)
 
 
@@ -199,6 +215,10 @@ def _reason(error: Exception) -> str:
         return f"the server answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection broke off half-way"
+    if isinstance(error, requests.exceptions.InvalidSchema):
+        return "it sends to another protocol, which is not followed"
+    if isinstance(error, _TooLarge):
+        return f"more than {MOST_BYTES:,} bytes came; they were not kept"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.ConnectionError):

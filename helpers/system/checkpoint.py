@@ -4,20 +4,26 @@ A checkpoint says what it is a checkpoint of: pictures, network, settings and co
 is refused, because the run would end with a picture that no settings describe.
 """
 
+import contextlib
 import hashlib
-import pickle
 import platform
+import reprlib
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from types import UnionType
+from typing import get_args, get_origin
 
 import torch
 
 from helpers.system.files import at_home, whole_file
+from helpers.system.tensors import read_tensors
 
 #: Modules of which a change may change pictures, beside those of the engine.
 DECIDING_MODULES = (
-    "images", "weights", "network", "controls", "losses", "objective", "optimisers", "record", "synthesis",
+    "images", "weights", "network", "controls", "losses", "objective", "optimisers", "record", "saved",
+    "synthesis",
 )  # fmt: skip
 FORMAT = "neural style checkpoint, version 1"
 
@@ -47,6 +53,32 @@ def identity(settings: dict, **pictures: torch.Tensor | None) -> dict:
     same = {name: value for name, value in settings.items() if name != "evaluations"}
     same |= {f"picture {name}": picture_sha256(image) for name, image in pictures.items()}
     return same | {"code": code_sha256(), "torch": str(torch.__version__), "machine": platform.machine()}
+
+
+def has_form(value, form, like: torch.Tensor) -> bool:
+    """Return whether what was read from a file is what a type annotation says.
+
+    Args:
+        value: Anything.
+        form: Such as ``dict[str, list[float]]`` or ``torch.Tensor | None``; a dict from name to form stands
+            for a dict of just these names.
+        like: What the shape and the type of every tensor must be.
+    """
+    if isinstance(form, dict):
+        named = isinstance(value, dict) and value.keys() == form.keys()
+        return named and all(has_form(value[name], each, like) for name, each in form.items())
+    kind, parts = get_origin(form) or form, get_args(form)
+    if kind is UnionType:
+        return any(has_form(value, part, like) for part in parts)
+    if not isinstance(value, (int, float) if kind is float else kind):
+        return False
+    if kind is torch.Tensor:
+        return (value.shape, value.dtype) == (like.shape, like.dtype)
+    if kind is tuple and parts:
+        return len(value) == len(parts) and all(map(has_form, value, parts, [like] * len(parts)))
+    if kind is dict and parts:
+        return all(has_form(item, tuple[parts], like) for item in value.items())
+    return not parts or all(has_form(each, parts[0], like) for each in value)
 
 
 class Checkpoint:
@@ -91,11 +123,24 @@ class Checkpoint:
         if not self.path.is_file():
             raise FileNotFoundError(f"no checkpoint {str(self.path)!r}; begin the run without resuming")
         there = _read(self.path, device)
-        names = [n for n in {**there["identity"], **self.identity} if self._differs(there, n)]
-        if names:
+        with self.taken_up():
+            names = [n for n in {**there["identity"], **self.identity} if self._differs(there, n)]
             words = "; ".join(self._difference(there["identity"], name) for name in names)
+        if names:
             raise ValueError(f"the checkpoint {str(self.path)!r} is of another run: {words}")
         return there["state"]
+
+    @contextlib.contextmanager
+    def taken_up(self) -> Iterator[None]:
+        """Within it, whatever a state that was changed or damaged leads to is one error.
+
+        Raises:
+            ValueError: That the file is no readable checkpoint.
+        """
+        try:
+            yield
+        except Exception as error:
+            raise ValueError(f"{str(self.path)!r} is no readable checkpoint ({error!r:.80})") from error
 
     @property
     def is_due(self) -> bool:
@@ -113,7 +158,7 @@ class Checkpoint:
             with whole_file(self.path) as part:
                 torch.save({"format": FORMAT, "identity": self.identity, "state": state}, part)
         except RuntimeError as error:  # what PyTorch says of a full disk
-            raise OSError(f"checkpoint {str(self.path)!r} could not be written: {error}") from error
+            raise OSError(f"cannot write {str(self.path)!r}: is the disk full?") from error
 
     def save_if_it_can(self, state: dict) -> str:
         """Write the state, or say why it could not be written: a full disk must not cost the run."""
@@ -135,15 +180,17 @@ class Checkpoint:
     def _difference(self, there, name) -> str:
         if name.startswith("picture ") or name in ("code", "weights_hash"):
             return f"{name} is another"
-        return f"{name} is {there.get(name)!r} there and {self.identity.get(name)!r} here"
+        is_there, is_here = (reprlib.repr(each.get(name)) for each in (there, self.identity))
+        return f"{name} is {is_there} there and {is_here} here"
 
 
 def _read(path: Path, device: torch.device | str = "cpu") -> dict:
     try:
-        read = torch.load(path, weights_only=True, map_location=device)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise ValueError(f"{str(path)!r} is no readable checkpoint ({type(error).__name__})") from error
+        read = read_tensors(path, device)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is no readable checkpoint ({error.__cause__!r:.80})") from error
     whole = isinstance(read, dict) and {"format", "identity", "state"} <= read.keys()
+    whole = whole and isinstance(read["identity"], dict) and isinstance(read["state"], dict)
     if not whole or read["format"] != FORMAT:
         raise ValueError(f"{str(path)!r} is no checkpoint of this program")
     return read

@@ -81,7 +81,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     that was killed has left of it is removed by the next one that writes it.
 
     Raises:
-        OSError: If it cannot be written; names the file.
+        OSError: If the file cannot be written, as on a full disk; with the wanted name.
     """
     head, tail = f".{path.stem[:40]}.", f".part{path.suffix}"
     part = path.with_name(f"{head}{os.getpid()}{tail}")
@@ -94,8 +94,6 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        if error.errno and error.filename is None:  # what a full disk says names no file
-            error.filename = str(path)
-        raise
+        raise type(error)(f"cannot write {str(path)!r}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)

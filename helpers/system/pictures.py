@@ -1,6 +1,7 @@
 """File formats and colour profiles: a file → upright sRGB pixels, or one error that says what is wrong."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageFile, TiffImagePlugin, UnidentifiedImageError
 from tqdm.auto import tqdm
+
+from helpers.system.colours import ADOBE_RGB, SRGB, coded_profile, made_profile
 
 #: Most pixels that a byte of the file may stand for, in a picture of more than a few megapixels.
 MOST_PIXELS_A_BYTE, FEW_PIXELS = 2000, 8_000_000
@@ -49,14 +52,6 @@ BRANDS = {
     "crx": "a camera's raw picture; save it as JPEG",
 }
 
-
-#: x and y of the white point and of the red, green and blue primaries.
-Chromaticities = tuple[float, float, float, float, float, float, float, float]
-SRGB: Chromaticities = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
-
-#: The connection space's white in an ICC profile, and Bradford's matrix, which adapts one white to another.
-D50 = np.array([0.9642, 1.0, 0.8249])
-BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 #: A profile's colour space → the mode of the pictures that it fits.
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
@@ -161,6 +156,7 @@ def _decoded(path: Path, source: Path | io.BytesIO, most_pixels: int) -> Image.I
                 f"{name} is damaged (so small a file cannot hold {size}); copy or download it again"
             )
         _prepare(picture)
+        _tag_colours(picture, source, name)
         picture.load()
         upright = as_rgb(_upright(picture, name), name)
         if _has_more(picture):
@@ -196,6 +192,46 @@ def _prepare(picture: ImageFile.ImageFile) -> None:
             picture.info["transparency"] = transparent * {"L;2": 85, "L;4": 17}[bits]
         elif bits == "RGB;16B":
             picture.info["transparency"] = tuple(value >> 8 for value in transparent)
+
+
+def _tag_colours(picture: Image.Image, source: Path | io.BytesIO, name: str) -> None:
+    """Give a picture a profile of what its file says of its colours otherwise, as Pillow does not look at it.
+
+    In a PNG codes come before a profile, in an AVIF after it, and everywhere before EXIF's hint.
+    """
+    info, codes = picture.info, _colour_codes(picture, source)
+    if codes and (picture.format == "PNG" or "icc_profile" not in info):
+        for key in ("icc_profile", "gamma", "chromaticity"):
+            info.pop(key, None)
+        try:
+            if profile := coded_profile(*codes, grey=picture.mode[:1] in "1LI"):
+                info["icc_profile"] = profile
+        except ValueError as error:
+            say(f"{name}: its colours are not known here ({error}), and are taken for sRGB")
+    elif picture.mode == "RGB" and not info.keys() & {"icc_profile", "srgb", "gamma", "chromaticity"}:
+        try:
+            exif = picture.getexif()
+            interoperability = exif.get_ifd(ExifTags.IFD.Exif) and exif.get_ifd(ExifTags.IFD.Interop)
+        except Exception:  # no such entry, or a damaged one
+            return
+        if interoperability.get(ExifTags.Interop.InteropIndex) == "R03":  # how cameras say Adobe RGB
+            info["icc_profile"] = made_profile(ADOBE_RGB, 2.2)
+
+
+def _colour_codes(picture: Image.Image, source: Path | io.BytesIO) -> tuple[int, int] | None:
+    """Return the codes of primaries and transfer function at the start of a PNG or AVIF, if there are any."""
+    if picture.format not in ("PNG", "AVIF"):
+        return None
+    start = source.getvalue() if isinstance(source, io.BytesIO) else b""
+    if not start:
+        with source.open("rb") as file:
+            start = file.read(1 << 20)
+    if picture.format == "AVIF":
+        found = re.search(rb"colrnclx(..)(..)", start, re.DOTALL)
+        return found and tuple(int.from_bytes(code, "big") for code in found.groups())
+    found = re.search(rb"\0\0\0\x04(cICP(.)(.)..)(....)", start.partition(b"IDAT")[0], re.DOTALL)
+    sound = found and struct.pack(">I", zlib.crc32(found[1])) == found[4]
+    return (found[2][0], found[3][0]) if sound else None
 
 
 def _upright(picture: Image.Image, name: str) -> Image.Image:
@@ -310,7 +346,9 @@ def _bare_png(data: bytes) -> bytes:
                 zlib.decompress(chunk[8:-4].partition(b"\0")[2][1:])
             except zlib.error:
                 sound = False
-        if kind[:1].isupper() or (sound and kind in (b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf")):
+        if kind[:1].isupper() or (
+            sound and kind in (b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf")
+        ):
             kept += chunk
     return kept
 
@@ -367,70 +405,3 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     grid = Image.fromarray(grid) if mode == "RGB" else Image.fromarray(steps[None])
     moved = np.asarray(ImageCms.applyTransform(grid, transform)).astype(int)
     return np.abs(moved - np.asarray(grid.convert("RGB"))).max() <= 1
-
-
-def made_profile(chromaticities: Chromaticities = SRGB, gamma: float | None = None, grey=False) -> bytes:
-    """Return the ICC profile of a colour space that a few numbers describe.
-
-    Args:
-        chromaticities: Of its white and primaries; a grey space has none.
-        gamma: Exponent from a pixel's value to light; None for the curve of sRGB.
-        grey: For pictures of one channel.
-
-    Returns:
-        A profile of version 4, always the same bytes for the same numbers.
-
-    Raises:
-        ValueError: If the numbers describe no colour space.
-    """
-    if gamma is None:
-        curve = (
-            b"para" + struct.pack(">IHH", 0, 3, 0) + _fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-        )
-    elif 0.2 <= gamma <= 10:
-        curve = b"para" + struct.pack(">IHH", 0, 0, 0) + _fixed(gamma)
-    else:
-        raise ValueError(f"a gamma of {gamma}")
-    name = "sRGB" if (chromaticities, gamma, grey) == (SRGB, None, False) else "from the picture's numbers"
-    tags = {"desc": _text(name), "cprt": _text("No copyright"), "wtpt": b"XYZ \0\0\0\0" + _fixed(*D50)}
-    if grey:
-        tags["kTRC"] = curve
-    else:
-        colours, adapted = _primaries(chromaticities)
-        tags["chad"] = b"sf32\0\0\0\0" + _fixed(*adapted.ravel())
-        for letter, colour in zip("rgb", colours.T, strict=True):
-            tags |= {f"{letter}XYZ": b"XYZ \0\0\0\0" + _fixed(*colour), f"{letter}TRC": curve}
-    table, data, start = b"", b"", 128 + 4 + 12 * len(tags)
-    for key, value in tags.items():
-        table += key.encode() + struct.pack(">II", start + len(data), len(value))
-        data += value + bytes(-len(value) % 4)
-    body = struct.pack(">I", len(tags)) + table + data
-    head = struct.pack(">II", 128 + len(body), 0) + b"\x04\x30\0\0mntr" + (b"GRAY" if grey else b"RGB ")
-    head += b"XYZ " + struct.pack(">6H", 2020, 1, 1, 0, 0, 0) + b"acsp" + bytes(24) + struct.pack(">I", 1)
-    return (head + _fixed(*D50)).ljust(128, b"\0") + body
-
-
-def _primaries(chromaticities: Chromaticities) -> tuple[np.ndarray, np.ndarray]:
-    """Return the XYZ of red, green and blue as columns, seen under D50, and the matrix that adapts to it."""
-    x, y = np.array(chromaticities, dtype=float).reshape(4, 2).T
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and (y > 0).all()):
-        raise ValueError("chromaticities that are no colours")
-    white, *colours = np.stack([x / y, np.ones(4), (1 - x - y) / y], 1)
-    colours = np.array(colours).T
-    if abs(np.linalg.det(colours)) < 1e-3:
-        raise ValueError("three primaries on one line")
-    colours = colours * np.linalg.solve(colours, white)
-    adapted = np.linalg.inv(BRADFORD) @ np.diag((BRADFORD @ D50) / (BRADFORD @ white)) @ BRADFORD
-    return adapted @ colours, adapted
-
-
-def _fixed(*numbers: float) -> bytes:
-    """Pack numbers as the profile's own kind: 16 bits before the point, 16 after it."""
-    if not all(abs(number) < 32767 for number in numbers):
-        raise ValueError(f"a profile cannot hold {numbers}")
-    return struct.pack(f">{len(numbers)}i", *(round(number * 65536) for number in numbers))
-
-
-def _text(words: str) -> bytes:
-    data = words.encode("utf-16-be")
-    return b"mluc\0\0\0\0" + struct.pack(">II", 1, 12) + b"enUS" + struct.pack(">II", len(data), 28) + data

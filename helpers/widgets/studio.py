@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 import tempfile
 from pathlib import Path
 
@@ -99,10 +100,13 @@ class Studio(ipywidgets.VBox):
                 file = self._kept(upload.value[0])
                 upload.value = ()
                 load_image(file, 32)  # a file that is no picture ends here, with a message
-                self._own[file.name] = file
-                if file.name not in name.options:
-                    name.options = [*name.options, file.name]
-                name.value = file.name
+                label, number = file.name, 1
+                while label in {*names, *self._own}:  # a telephone may call every picture image.jpg
+                    number += 1
+                    label = f"{file.name} ({number})"
+                self._own[label] = file
+                name.options = [*name.options, label]
+                name.value = label
                 look()
 
         name.observe(self._careful(look), "value")
@@ -112,8 +116,9 @@ class Studio(ipywidgets.VBox):
         return ipywidgets.VBox([name, upload, preview], layout={"margin": "0 24px 0 0"}), name, preview
 
     def _kept(self, upload) -> Path:
-        """Write an uploaded file into the studio's folder, under the last part of its name."""
-        file = Path(self._folder.name) / (Path(upload["name"].replace("\\", "/")).name[-80:] or "picture")
+        """Write an uploaded file into a folder of its own, under the last part of its name."""
+        name = Path(upload["name"].replace("\\", "/")).name[-80:].strip(".") or "picture"
+        file = Path(tempfile.mkdtemp(dir=self._folder.name)) / name
         file.write_bytes(bytes(upload["content"]))
         return file
 
@@ -175,7 +180,7 @@ class Studio(ipywidgets.VBox):
                 self._said.value = ""
                 action(argument)
             except Exception as error:
-                words = str(error).replace(f"{self._folder.name}/", "")
+                words = re.sub(rf"{re.escape(self._folder.name)}/(\w+/)?", "", str(error))
                 self._said.value = f'<p role="alert" style="{ALERT}">{html.escape(words)}</p>'
 
         return act
@@ -273,12 +278,13 @@ class Studio(ipywidgets.VBox):
         record, missing = read_record(file), []
         self._set(recipe(record))
         for key, (_, name, _) in self._choose.items():
-            wanted = Path(str(record["settings"].get(key, ""))).name
+            # The last part of a path, and only compared with the names that are on the page.
+            wanted = Path(str(record["settings"].get(key, ""))).name[:80]
             known = {Path(option).stem: option for option in name.options} | {o: o for o in name.options}
             found = known.get(wanted) or known.get(Path(wanted).stem)
             if found:
                 name.value = found
             else:
-                missing.append(f"{key} ({wanted or 'unnamed'})")
+                missing.append(f"{key} ({wanted!r})" if wanted else f"{key} (unnamed)")
         more = f" Bring {' and '.join(missing)}: the PNG has its name only." if missing else ""
         self._said.value = f'<p role="status">The settings are those of the picture.{html.escape(more)}</p>'

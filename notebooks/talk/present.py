@@ -3,8 +3,8 @@
 Run:  python notebooks/talk/present.py [--port 8080] [--no-browser]
 
 The page asks ``/start?what=NAME``, then ``/state?what=NAME`` again and again. Only GET is answered, only
-for a Host that is this machine, and runs only for the page itself: it sends a header that a page of
-another site cannot send without asking first, which is refused.
+for a Host and an Origin that are this machine, and runs only for the page itself: it sends a header that
+a page of another site cannot send without asking first, which is refused.
 """
 
 import argparse
@@ -139,7 +139,9 @@ class Desk(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request."""
         port = self.server.server_address[1]
-        if self.headers.get("Host") not in {f"127.0.0.1:{port}", f"localhost:{port}"}:
+        here = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        origin = self.headers.get("Origin")
+        if self.headers.get("Host") not in here or (origin and origin.removeprefix("http://") not in here):
             return self._send(403, b"this machine only", "text/plain")
         address = urlsplit(self.path)
         if address.path in ("/", "/talk.html"):

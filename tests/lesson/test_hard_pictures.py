@@ -4,6 +4,7 @@ import base64
 import importlib.util
 import io
 import random
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -11,20 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, features
 
 from helpers.images import from_pil, load_image, save_image, to_pil
-from helpers.system.pictures import made_profile
+from helpers.system.colours import made_profile
 
 ROOT = Path(__file__).resolve().parents[2]
 HARD = ROOT / "tests" / "data" / "hard_pictures"
 
 #: The matrices from light in red, green and blue to XYZ, as each colour space's definition has them, and
-#: the exponent of its curve. The first three have the white D65, the other two D50.
+#: the exponent of its curve. The first four have the white D65, the other two D50.
 SPACES = {
     "sRGB": [(0.41239, 0.35758, 0.18048), (0.21264, 0.71517, 0.07219), (0.01933, 0.11919, 0.95053)],
     "Display P3": [(0.48657, 0.26567, 0.19822), (0.22897, 0.69174, 0.07929), (0.0, 0.04511, 1.04394)],
     "Adobe RGB": [(0.57667, 0.18556, 0.18823), (0.29734, 0.62736, 0.07529), (0.02703, 0.07069, 0.99134)],
+    "BT.2020": [(0.63696, 0.14462, 0.16888), (0.26270, 0.67800, 0.05930), (0.0, 0.02807, 1.06099)],
     "sRGB, D50": [(0.43607, 0.38515, 0.14307), (0.22249, 0.71687, 0.06061), (0.01392, 0.09708, 0.71410)],
     "ProPhoto": [(0.79767, 0.13519, 0.03135), (0.28804, 0.71187, 0.00009), (0.0, 0.0, 0.82521)],
 }
@@ -61,7 +63,7 @@ def in_space(colours, space):
     srgb = "sRGB, D50" if space == "ProPhoto" else "sRGB"
     linear = light(colours) @ (np.linalg.inv(SPACES[space]) @ SPACES[srgb]).T
     linear = linear.clip(0, 1)
-    if space == "Display P3":
+    if space in ("Display P3", "BT.2020"):
         v = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     else:
         v = linear ** (1 / {"Adobe RGB": 2.2, "ProPhoto": 1.8}[space])
@@ -208,6 +210,78 @@ def test_numbers_that_describe_no_colours_are_left_out_with_a_note(chunks, tmp_p
     path = png_with(tmp_path, row(COLOURS), **chunks)
     assert pixels(path).tolist() == [list(c) for c in COLOURS]
     assert "describe no colours" in capsys.readouterr().out
+
+
+# What a file says of its colours without a profile.
+
+
+@pytest.mark.parametrize(("codes", "space"), [((12, 13), "Display P3"), ((9, 14), "BT.2020")])
+def test_a_pngs_colour_codes_are_followed_before_all_else(codes, space, tmp_path):
+    values = in_space(COLOURS, space)
+    assert np.abs(values - np.array(COLOURS)).max() > 20
+    chunk = {"cICP": bytes((*codes, 0, 1))}
+    for others in ({}, {"gAMA": LINEAR}, {"sRGB": b"\0"}):
+        path = png_with(tmp_path, row(values), **chunk, **others)
+        assert np.abs(pixels(path) - COLOURS).max() <= 2
+    data, icc = path.read_bytes(), PROFILES["ProPhoto"]
+    path.write_bytes(data[:33] + chunked(b"iCCP", b"other\0\0" + zlib.compress(icc)) + data[33:])
+    assert np.abs(pixels(path) - COLOURS).max() <= 2
+    path.write_bytes(data.replace(b"IEND\xae", b"IEND\xaf").replace(b"sRGB", b"tEXt", 1))
+    assert np.abs(pixels(path) - COLOURS).max() <= 2  # also where something else is damaged
+
+
+def test_codes_of_light_and_of_srgb_in_grey_and_colour(tmp_path):
+    deep = Image.fromarray(np.full((2, 2), 51 * 257, np.uint16))
+    for picture in (Image.new("RGB", (2, 2), (51, 51, 51)), Image.new("L", (2, 2), 51), deep):
+        assert np.abs(pixels(png_with(tmp_path, picture, cICP=bytes((1, 8, 0, 1)))) - 124).max() <= 1
+        assert (
+            np.abs(pixels(png_with(tmp_path, picture, cICP=bytes((1, 13, 0, 1)), gAMA=LINEAR)) - 51).max()
+            == 0
+        )
+
+
+@pytest.mark.parametrize(
+    ("transfer", "words"), [(16, "PQ, for HDR"), (18, "HLG, for HDR"), (200, "function 200")]
+)
+def test_colours_for_hdr_are_taken_for_srgb_and_it_is_said(transfer, words, tmp_path, capsys):
+    path = png_with(tmp_path, row(COLOURS), cICP=bytes((9, transfer, 0, 1)))
+    assert pixels(path).tolist() == [list(c) for c in COLOURS]
+    said = capsys.readouterr().out
+    assert words in said and "taken for sRGB" in said
+
+
+def test_a_chunk_of_codes_that_is_damaged_says_nothing(tmp_path):
+    path = png_with(tmp_path, row(COLOURS), tEXt=b"a\0\0\0\0\x04cICP\x0c\x0d\0\x01none")
+    assert pixels(path).tolist() == [list(c) for c in COLOURS]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_an_avifs_colour_codes_are_followed_where_there_is_no_profile(tmp_path):
+    options = {"quality": 100, "subsampling": "4:4:4"}
+    wide = Image.fromarray(in_space(COLOURS, "Display P3")[None].repeat(16, 0).repeat(16, 1))
+    expected = np.repeat(COLOURS, 16, 0)
+    for icc, codes in ((None, (12, 13)), (PROFILES["Display P3"], (9, 14))):
+        path = saved(tmp_path, wide, "a.avif", icc_profile=icc, **options)
+        data, before = path.read_bytes(), pixels(path)
+        data, count = re.subn(rb"(nclx\0).(\0).", rb"\1%c\2%c" % codes, data)
+        assert count == 1
+        path.write_bytes(data)
+        assert np.abs(pixels(path)[: len(expected)] - expected).max() <= 3
+        assert (np.abs(pixels(path) - before).max() > 20) == (icc is None)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+def test_adobe_rgb_as_cameras_say_it_is_followed(name, tmp_path):
+    options = {"a.jpg": {"quality": 100, "subsampling": 0}, "a.webp": {"lossless": True}}.get(name, {})
+    wide = Image.fromarray(in_space(COLOURS, "Adobe RGB")[None].repeat(16, 0).repeat(16, 1))
+    expected = np.repeat(COLOURS, 16, 0)
+    for index, known in (("R03", True), ("R98", False)):
+        tags = Image.Exif()
+        tags._ifds[0x8769] = {0xA001: 65535, 0xA005: {1: index, 2: b"0100"}}
+        found = pixels(saved(tmp_path, wide, name, exif=tags.tobytes(), **options))[: len(expected)]
+        assert (np.abs(found - expected).max() <= 3) == known
+    tags = saved(tmp_path, wide, name, exif=tags.tobytes(), icc_profile=PROFILES["Adobe RGB"], **options)
+    assert np.abs(pixels(tags)[: len(expected)] - expected).max() <= 3
 
 
 @pytest.mark.parametrize(

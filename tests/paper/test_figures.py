@@ -286,7 +286,13 @@ def of_another_panel(path):
     save_image(load_image(path), path, record)
 
 
-@pytest.mark.parametrize("damage", [os.remove, cut, flip_a_bit, empty, without_its_record, of_another_panel])
+def of_other_pixels(path):
+    save_image(load_image(path).flip(3), path, read_record(path))
+
+
+@pytest.mark.parametrize(
+    "damage", [os.remove, cut, flip_a_bit, empty, without_its_record, of_another_panel, of_other_pixels]
+)
 def test_a_damaged_panel_is_made_again_and_no_other(damage, tmp_path, runs):
     panels = figure_panels(1, SMALL_FIGURE)[5:8]
     make_panels(panels, tmp_path, report=quiet)

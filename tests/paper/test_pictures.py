@@ -1,12 +1,15 @@
 """The paper's pictures: fetched from a real server on loopback that misbehaves in every usual way."""
 
 import hashlib
+import io
 import socket
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote, unquote
 
 import pytest
+import requests
 
 from helpers.command_line import main
 from helpers.images import picture_path
@@ -35,6 +38,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append((path, wanted))
         if path == "500":
             return self.send_error(500)
+        if path.startswith("to/"):
+            self.send_response(302)
+            self.send_header("Location", unquote(path.removeprefix("to/")))
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         contents = {"wrong": CONTENTS[::-1]}.get(path, CONTENTS)
         first = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
         if path == "no_ranges":
@@ -145,6 +153,40 @@ def test_without_a_network_it_says_so_and_how_to_go_on(folder):
     image = replace(PAPER_IMAGES[0], addresses=(f"http://127.0.0.1:{port}/x.jpg",))
     with pytest.raises(ConnectionError, match=r"no connection.*copy the file to .*Tuebingen_Neckarfront.jpg"):
         fetch(image)
+
+
+@pytest.mark.parametrize(
+    "other", ["file:///etc/hostname", "ftp://127.0.0.1/x", "https://127.0.0.1/x", "data:,x"]
+)
+def test_a_redirect_to_another_protocol_is_not_followed(other, at, server, folder):
+    with pytest.raises(ConnectionError, match="it sends to another protocol, which is not followed"):
+        fetch(at(f"to/{quote(other, safe='')}"))
+    assert len(server.asked) == 1
+    assert names(folder) == []
+
+
+def test_from_https_no_redirect_leads_to_http(at, server, folder, monkeypatch):
+    def send(self, request, **options):
+        answer = requests.Response()
+        answer.status_code, answer.headers["Location"] = 302, server.address("ok")
+        answer.url, answer.request, answer.raw = request.url, request, io.BytesIO()
+        return answer
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    with pytest.raises(ConnectionError, match="it sends to another protocol"):
+        fetch(replace(at("ok"), addresses=("https://127.0.0.1/x.jpg",)))
+    assert server.asked == []
+
+
+def test_a_redirect_within_the_protocol_is_followed(at, server):
+    assert fetch(at(f"to/{quote(server.address('ok'), safe='')}")).read_bytes() == CONTENTS
+
+
+def test_a_file_of_too_many_bytes_is_cut_off_and_not_kept(at, folder, monkeypatch):
+    monkeypatch.setattr(paper_images, "MOST_BYTES", HALF)
+    with pytest.raises(ConnectionError, match=f"more than {HALF:,} bytes came; they were not kept"):
+        fetch(at("ok"))
+    assert names(folder) == []
 
 
 def test_a_users_own_file_is_used_and_never_overwritten(at, server, folder):

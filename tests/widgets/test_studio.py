@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 
 import pytest
+import torch
 from PIL import Image
 
 from helpers.images import load_image, read_record, to_pil
@@ -116,6 +117,25 @@ def test_a_damaged_file_is_told_and_the_page_lives(studio):
     to_pil(load_image("red_panda", 40)).save(buffer, "PNG")
     upload.value = (uploaded("../../my panda.png", buffer.getvalue()),)
     assert name.value == "my panda.png" and preview.value != seen and not studio._said.value
+
+
+def test_pictures_of_one_name_are_several_and_none_is_written_over(studio):
+    def png(name):
+        buffer = io.BytesIO()
+        to_pil(load_image(name, 64)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    for key, name, label in (("p", "red_panda", "result.png"), ("a", "ducks", "result.png (2)")):
+        studio._choose[key][0].children[1].value = (uploaded("result.png", png(name)),)
+        assert studio._choose[key][1].value == label and not studio._said.value
+    before = studio._pictures()
+    assert torch.equal(before["p"], load_image("red_panda", 64))
+    _, kept = made(studio)  # by a file of the studio's own
+    studio._take_recipe(Upload("result.png", kept))
+    assert all(torch.equal(picture, before[key]) for key, picture in studio._pictures().items())
+    for odd in ("..", "../..", "", "a\\..", "/"):
+        studio._choose["p"][0].children[1].value = (uploaded(odd, png("ducks")),)
+        assert studio._choose["p"][1].value.startswith("picture") and not studio._said.value
 
 
 def test_the_layer_browser_computes_any_layer_and_takes_a_picture_of_ones_own(vgg19):
