@@ -111,7 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="T",
-        help="weight of the total variation, against grain (default: %(default)g; try 3e4)",
+        help="weight of the total variation, against grain (default: %(default)g; try 1e4)",
     )
     picture.add_argument(
         "--tiles",

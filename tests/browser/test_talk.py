@@ -15,7 +15,12 @@ import present  # noqa: E402
 
 SLIDES = build.read()
 MAIN = [slide for slide in SLIDES if not slide.behind]
-SIZES = [(1920, 1080), (1366, 768), (1024, 768)]
+#: The least in `make test`; the others, a minute each, with `make slow`.
+SIZES = [
+    pytest.param((1920, 1080), marks=pytest.mark.slow),
+    (1366, 768),
+    pytest.param((1024, 768), marks=pytest.mark.slow),
+]
 
 #: What is wrong with the slide that is shown: a list of sentences.
 LOOK = """() => {
