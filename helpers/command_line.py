@@ -117,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--tiles",
         type=int,
         nargs="?",
-        const=512,
+        const=384,
         metavar="PIXELS",
         help="compute in tiles of this side: the same numbers in less memory and more time "
         "(default: the whole picture at once; %(const)s if no number is given)",
