@@ -20,9 +20,7 @@ def way(tile=None, precision="float32"):
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
-@pytest.mark.parametrize(
-    "height, width, tile", [(301, 169, 64), (97, 263, 64), (200, 200, 100), (150, 333, 128)]
-)
+@pytest.mark.parametrize("height, width, tile", [(169, 101, 64), (97, 163, 64), (150, 150, 100)])
 def test_values_and_gradient_are_those_of_the_whole_picture(height, width, tile, pooling, vgg19, vgg19_max):
     network = vgg19_max if pooling == "max" else vgg19
     x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height)).requires_grad_()
@@ -68,19 +66,19 @@ def test_a_picture_no_larger_than_a_tile_is_computed_as_a_whole(vgg19, p):
 
 
 def test_a_picture_from_tiles_is_the_picture_and_has_no_seams(vgg19):
-    p, a = load_image("chenonceau", 192), load_image("starry_night", 192)
-    options = {"alpha": 1e-2, "evaluations": 12, "precision": "float32", "progress": False}
+    p, a = load_image("chenonceau", 128), load_image("starry_night", 128)
+    options = {"alpha": 1e-2, "evaluations": 8, "precision": "float32", "progress": False}
     whole, parts = (synthesise(vgg19, p, a, tile=tile, **options) for tile in (None, 64))
     assert parts.settings["tile"] == 64
-    for number, difference in ((0, 1e-5), (4, 1e-3), (11, 0.05)):  # rounding grows
+    for number, difference in ((0, 1e-5), (4, 1e-3), (7, 0.05)):  # rounding grows
         totals = [run.history["total"][number] for run in (parts, whole)]
         assert totals[0] == pytest.approx(totals[1], rel=difference)
     # The loss at every position of conv4_2, as the whole picture has it: beside the seams and elsewhere.
     made, wanted = (vgg19(image, "conv4_2")["conv4_2"] for image in (parts.image, p))
-    loss = (made - wanted).square().sum(1)[0]  # (18, 24); seams lie between columns 7 and 8, and 15 and 16
-    beside = loss[:, [7, 8, 15, 16]].mean() / loss.mean()
+    loss = (made - wanted).square().sum(1)[0]  # (12, 16); a seam lies between columns 7 and 8
+    beside = loss[:, [7, 8]].mean() / loss.mean()
     of_whole = (vgg19(whole.image, "conv4_2")["conv4_2"] - wanted).square().sum(1)[0]
-    assert beside <= 1.05 * of_whole[:, [7, 8, 15, 16]].mean() / of_whole.mean()
+    assert beside <= 1.05 * of_whole[:, [7, 8]].mean() / of_whole.mean()
 
 
 def test_tiles_need_less_memory_by_the_estimate(vgg19):
