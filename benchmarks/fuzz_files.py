@@ -154,6 +154,7 @@ def records() -> Callable:
     """Return the trial of pictures with a record: read, and turned into a recipe of the studio."""
     network, (p, a) = VGG19(), _pictures()
     record = make_record(Run(network, p, a, evaluations=12).to_the_end(progress=False), network, p="a.jpg")
+    record |= {"seconds": 1.0, "peak_memory_bytes": 10**9}  # the same bytes every time
     record["settings"] |= {"height": 96, "width": 128}
     recipe(record)
 
