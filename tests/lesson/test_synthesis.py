@@ -429,7 +429,9 @@ def test_without_the_engine_the_picture_is_nearly_the_same(vgg19, p, a):
         synthesise(vgg19, p, a, alpha=1e-2, precision="float32", engine=e, evaluations=15, progress=False)
         for e in ("fast", "plain")
     ]
-    assert runs[0].history["total"] == pytest.approx(runs[1].history["total"], rel=1e-3)
+    totals = [run.history["total"] for run in runs]
+    assert totals[0][:8] == pytest.approx(totals[1][:8], rel=1e-3)
+    assert totals[0] == pytest.approx(totals[1], rel=1e-2)  # Winograd's convolutions round more
     assert (runs[0].image - runs[1].image).abs().mean() < 0.1 / 255
 
 
