@@ -432,7 +432,7 @@ def test_without_the_engine_the_picture_is_nearly_the_same(vgg19, p, a):
     totals = [run.history["total"] for run in runs]
     assert totals[0][:8] == pytest.approx(totals[1][:8], rel=1e-3)
     assert totals[0] == pytest.approx(totals[1], rel=1e-2)  # Winograd's convolutions round more
-    assert (runs[0].image - runs[1].image).abs().mean() < 0.1 / 255
+    assert (runs[0].image - runs[1].image).abs().mean() < 0.3 / 255
 
 
 # --- a run held in one's own hands

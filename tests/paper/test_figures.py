@@ -26,7 +26,7 @@ from helpers.paper.figures import (
     papers_own,
     preset_alpha,
 )
-from helpers.paper.panels import Panel, _worker_options, contact_sheet, is_made, make_panels
+from helpers.paper.panels import Panel, _pixels, _worker_options, contact_sheet, is_made, make_panels
 from helpers.synthesis import Run
 
 FIVE = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
@@ -425,8 +425,10 @@ def coloured(panels, folder):
     for i, panel in enumerate(panels):
         colour = torch.tensor([(i % 3) / 2, (i // 3 % 3) / 2, (i // 9) / 3]).view(1, 3, 1, 1)
         terms = dict.fromkeys(("content", "style"), 2.0)
-        record = {"panel": panel.description(), "loss_at_start": terms, "loss_at_end": terms | {"style": 0.5}}
-        save_image(colour.expand(1, 3, 24, 32), folder / panel.file, record)
+        image = colour.expand(1, 3, 24, 32)
+        record = {"panel": panel.description(), "pixels_sha256": _pixels(image)}
+        record |= {"loss_at_start": terms, "loss_at_end": terms | {"style": 0.5}}
+        save_image(image, folder / panel.file, record)
         colours.append(np.round(colour.flatten().numpy() * 255))
     return colours
 
