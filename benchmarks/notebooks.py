@@ -22,7 +22,7 @@ import nbformat
 from jupyter_client.manager import KernelManager
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["00", "01", "02", "03", "04", "05", "07", "08"]
+NAMES = ["00", "01", "02", "03", "04", "05", "06", "07", "08"]
 
 
 class Kernel:

@@ -57,12 +57,18 @@ class LiveRun(ipywidgets.VBox):
     ):
         """Check everything, as ``Run`` does; start nothing."""
         self.network, self._pictures, self._settings = network, {"p": p, "a": a}, settings
-        self._path = name and cache_folder() / f"{Path(name).name}.live.pt"
+        self._path, not_saved = name and cache_folder() / f"{Path(name).name}.live.pt", ""
+        try:
+            if self._path:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._path, not_saved = None, f" It will not be saved: {error}."
         self._changes, self._steps, self._thread, self._shown = {}, math.inf, None, 0.0
         self._width, self._show_seconds, self.on_end = width, 0.0, None
         self._build(p, a)
         self.run = self._new(resume=True)
-        self._show("Ready." if not self.run.result.evaluations else "Taken up where it was saved.")
+        begun = self.run.result.evaluations > 0
+        self._show(("Taken up where it was saved." if begun else "Ready.") + not_saved)
         super().__init__(
             [self._buttons, self._choices, ipywidgets.HBox([self._image, self._curves]), self._status]
         )
@@ -75,7 +81,6 @@ class LiveRun(ipywidgets.VBox):
                 )
         if self._path:
             with contextlib.suppress(OSError):
-                self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._path.unlink(missing_ok=True)
         return Run(self.network, **self._pictures, **self._settings, checkpoint=self._path or None)
 

@@ -240,7 +240,9 @@ def test_adam_goes_where_pytorchs_goes(valley):
         ours = pictures.send(value_and_gradient(valley, ours))
 
 
-@pytest.mark.parametrize(("side", "length"), [(64, 100), (256, 84), (512, 21), (1024, 10), (2048, 6), (4096, 3)])
+@pytest.mark.parametrize(
+    ("side", "length"), [(64, 100), (256, 84), (512, 21), (1024, 10), (2048, 6), (4096, 3)]
+)
 def test_small_pictures_have_a_long_history_and_large_ones_a_short_one(side, length):
     assert history_length(3 * side // 4, side) == length
 

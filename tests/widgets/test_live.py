@@ -151,3 +151,13 @@ def test_curves_stay_inside_their_frame(values):
     for point in points.split():
         x, y = map(float, point.split(","))
         assert 0 <= x <= 420 and 0 <= y <= 230
+
+
+def test_without_a_folder_to_save_in_it_runs_and_says_so(vgg19, p, a, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NST_CACHE", str(tmp_path / "file" / "folder"))
+    widget = made(vgg19, p, a, name="nowhere", evaluations=2)
+    assert "Ready. It will not be saved: " in widget._status.value
+    widget.start()
+    widget.wait(30)
+    assert count(widget) == 2 and "Finished" in widget._status.value
