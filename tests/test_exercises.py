@@ -12,6 +12,7 @@ import nbformat
 import pytest
 import torch
 
+from helpers.controls import mask_at
 from helpers.exercises import check, progress
 from helpers.exercises.checks import EXERCISES
 from helpers.exercises.functions import FunctionCheck
@@ -783,6 +784,7 @@ def test_the_numbers_of_the_self_checks_are_computed():
     F, P = torch.tensor([[2.0, 2.0, 2.0, 5.0]]), torch.tensor([[0.0, 0.0, 0.0, 5.0]])
     G = gram_matrix(2 * maps) / gram_matrix(maps)
     features_of_p = torch.tensor([[1.0, 2.0, 2.0]])
+    left_half = torch.tensor([1.0, 0.0]).repeat_interleave(48).expand(1, 1, 64, 96)
     computed = {
         (0, 6): content_loss(torch.zeros(1, 3), features_of_p).item(),
         (0, 8): 100 * 10 / 250,
@@ -800,6 +802,8 @@ def test_the_numbers_of_the_self_checks_are_computed():
         (5, 3): 26 - 20 * math.log10(2),
         (5, 5): 9 / 3,
         (5, 8): 0.01 / 20,
+        (6, 5): 3 / (3 + 1),
+        (6, 6): mask_at("conv4_1", left_half, 64, 96).square().sum().item(),
     }
     right = {(n, i): q.right for n, i, q in QUESTIONS if not q.choices}
     assert right == pytest.approx(computed, rel=0.002, abs=0)
@@ -952,7 +956,7 @@ def test_the_cells_of_the_lesson_stay_as_they_are(written):
 def test_every_cell_of_an_exercise_runs_alone_and_says_that_nothing_is_written(written):
     for number, notebook in written.items():
         ours = [c for c in notebook.cells if exercises.is_ours(c) and c.cell_type == "code"]
-        assert len(ours) == (9 if number in EXERCISES else 2)
+        assert len(ours) == (len(EXERCISES[number]) + 3 if number in EXERCISES else 2)
         for cell in ours:
             assert cell.source.count("\n") < 25
             assert not [o for o in cell.outputs if o.output_type == "error" or o.get("name") == "stderr"]

@@ -111,7 +111,9 @@ def test_a_disk_that_becomes_full_leaves_the_old_files_and_is_told_with_the_name
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2 and done.stderr == "error: [Errno 27] File too large: 'x.png'\n"
+    words = "error: cannot write 'x.png': File too large, nor in the folder for temporary files. "
+    words += "A run with --checkpoint can be taken up by --resume\n"
+    assert (done.returncode, done.stderr) == (2, words)
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
     assert (tmp_path / "x.png").read_bytes() == b"old"
 

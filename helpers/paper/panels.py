@@ -22,7 +22,7 @@ import torch
 from PIL import Image, ImageDraw, ImageOps
 
 from helpers.engine.cores import Cores, allowed
-from helpers.images import from_pil, load_image, picture_path, read_record, save_image, to_pil
+from helpers.images import MOST_PIXELS, from_pil, load_image, picture_path, read_record, save_image, to_pil
 from helpers.losses import PRESETS
 from helpers.network import CHANNELS, CONVOLUTION_LAYERS, STYLE_LAYERS, VGG19, best_device
 from helpers.paper import pictures
@@ -30,6 +30,7 @@ from helpers.record import make_record
 from helpers.synthesis import synthesise
 from helpers.system.checkpoint import code_sha256
 from helpers.system.files import check_file
+from helpers.system.pictures import read_picture
 from helpers.system.quick import quick_evaluations, quick_size
 
 
@@ -160,7 +161,8 @@ def make_panel(panel: Panel, p: Image.Image | None, a: Image.Image | None) -> tu
         raise KeyboardInterrupt
     names = {"p": panel.content and Path(panel.content).name, "a": panel.style and Path(panel.style).name}
     record = make_record(result, network, preset=panel.preset, **names)
-    return result.image, record | {"panel": panel.description(), "pixels_sha256": _pixels(result.image)}
+    record |= {"panel": panel.description(), "pixels_sha256": _pixels(to_pil(result.image))}
+    return result.image, record
 
 
 def is_made(panel: Panel, folder: Path) -> bool:
@@ -169,7 +171,7 @@ def is_made(panel: Panel, folder: Path) -> bool:
     try:
         record = read_record(path)
         same = record.get("panel") == panel.description()
-        return same and record.get("pixels_sha256") == _pixels(load_image(path))
+        return same and record.get("pixels_sha256") == _pixels(read_picture(path, MOST_PIXELS))
     except (OSError, ValueError):
         return False
 
@@ -266,8 +268,8 @@ def source_path(source: str) -> Path:
     return picture_path(source)
 
 
-def _pixels(image: torch.Tensor) -> str:
-    return hashlib.sha256(to_pil(image).tobytes()).hexdigest()
+def _pixels(picture: Image.Image) -> str:
+    return hashlib.sha256(picture.tobytes()).hexdigest()
 
 
 @lru_cache(maxsize=2)

@@ -74,7 +74,7 @@ def has_form(value, form, like: torch.Tensor) -> bool:
         return False
     if kind is torch.Tensor:
         return (value.shape, value.dtype) == (like.shape, like.dtype)
-    if kind is tuple and parts:
+    if kind is tuple and parts and parts[-1] is not ...:
         return len(value) == len(parts) and all(map(has_form, value, parts, [like] * len(parts)))
     if kind is dict and parts:
         return all(has_form(item, tuple[parts], like) for item in value.items())

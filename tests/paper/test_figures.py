@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from helpers.command_line import main
-from helpers.images import load_image, picture_path, read_record, save_image
+from helpers.images import load_image, picture_path, read_record, save_image, to_pil
 from helpers.losses import PRESETS
 from helpers.network import CONVOLUTION_LAYERS
 from helpers.objective import Objective
@@ -426,7 +426,7 @@ def coloured(panels, folder):
         colour = torch.tensor([(i % 3) / 2, (i // 3 % 3) / 2, (i // 9) / 3]).view(1, 3, 1, 1)
         terms = dict.fromkeys(("content", "style"), 2.0)
         image = colour.expand(1, 3, 24, 32)
-        record = {"panel": panel.description(), "pixels_sha256": _pixels(image)}
+        record = {"panel": panel.description(), "pixels_sha256": _pixels(to_pil(image))}
         record |= {"loss_at_start": terms, "loss_at_end": terms | {"style": 0.5}}
         save_image(image, folder / panel.file, record)
         colours.append(np.round(colour.flatten().numpy() * 255))
