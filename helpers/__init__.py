@@ -6,5 +6,6 @@ them as one function of the picture), ``optimisers`` and ``synthesis`` (numbers 
 ``record``, ``figures`` and ``drawings`` (what is kept and what a notebook shows).
 
 Below it lie ``engine``, which computes the same faster, and ``system`` (files, signals, checkpoints).
-Above it lie ``paper`` (the paper's figures), ``widgets``, and ``command_line``. Imports go down only.
+Above it lie ``paper`` (the paper's figures), ``widgets``, ``exercises``, and ``command_line`` with its
+``arguments``. Imports go down only.
 """

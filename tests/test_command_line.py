@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.command_line import layers_in, main, pictures_in, weighted
+from helpers.arguments import layers_in, pictures_in, weighted
+from helpers.command_line import main
 from helpers.images import load_image, picture_path, read_record
 from helpers.measures import luminance
 from helpers.objective import Objective
@@ -204,6 +205,21 @@ def test_a_loss_that_is_infinite_is_an_error_and_no_picture(tmp_path, capsys):
     )
     assert "error: the loss of the start is inf, with alpha 1e+300" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["content", "ducks", "--size", "big"], "--size: 'big' is neither a number of pixels nor 'own'"),
+        (["figure", "2", "--ratios", "1e-3,x"], "--ratios: '1e-3,x' must be numbers with commas between"),
+        (["style", "ducks", "--layers", "conv1_1:1,conv1_1:2"], "--layers: 'conv1_1' is given 2 times"),
+    ],
+)
+def test_an_argument_that_cannot_be_read_is_named_with_what_is_allowed(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "-o", "x.png"])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [[], ["transfer"], ["content"], ["style"], ["figure"]])

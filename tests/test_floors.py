@@ -26,6 +26,7 @@ FLOORS = (
     ("figures",),
     ("drawings",),
     ("paper", "widgets", "exercises"),
+    ("arguments",),
     ("command_line",),
     ("__main__",),
 )

@@ -10,7 +10,8 @@ import sys
 import pytest
 from PIL import Image
 
-from helpers.command_line import main, pictures_in
+from helpers.arguments import pictures_in
+from helpers.command_line import main
 from helpers.images import picture_path
 from helpers.system.files import at_home, cache_folder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from helpers.command_line import build_parser, pictures_in
+from helpers.arguments import build_parser, pictures_in
 from helpers.images import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
