@@ -89,6 +89,11 @@ def show_images(
         if i >= len(arrays):
             continue
         axis.imshow(arrays[i], cmap="gray", interpolation="nearest" if arrays[i].shape[0] < 48 else None)
+        if isinstance(images[i], torch.Tensor) and arrays[i][0].min() > 0.95:
+            # A white picture would not end without a frame.
+            axis.set_axis_on()
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set(color="0.7", linewidth=0.6)
         if captions:
             axis.set_title(captions[i], fontsize=10, color=INK, pad=4)
         if row_labels and i % columns == 0:

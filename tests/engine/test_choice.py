@@ -65,10 +65,10 @@ def test_an_unknown_precision_is_named(vgg19):
 
 @pytest.fixture
 def unmeasured(monkeypatch, tmp_path):
-    """A machine of which nothing is known yet, and the list of its measurements."""
-    original, calls = choice.measure, []
+    """A machine of which nothing is known yet, quick to measure, and the list of its measurements."""
+    calls = []
     monkeypatch.setattr(
-        choice, "measure", lambda network: (calls.append(network.device), original(network))[1]
+        choice, "measure", lambda network: calls.append(network) or {"float32": 9.0, "winograd": 7.0}
     )
     monkeypatch.setattr(choice, "_known", {})
     monkeypatch.setenv("NST_CACHE", str(tmp_path / "new"))
@@ -77,6 +77,7 @@ def unmeasured(monkeypatch, tmp_path):
 
 def test_the_fastest_way_is_measured_once_and_kept(unmeasured, vgg19, monkeypatch):
     threads = torch.get_num_threads()
+    monkeypatch.setattr(choice, "measure", lambda network: unmeasured.append(network) or measure(network))
     answer = fastest(vgg19)
     assert torch.get_num_threads() == threads
     assert all(0 < ms < 1e4 for ms in answer.milliseconds.values())
@@ -84,6 +85,22 @@ def test_the_fastest_way_is_measured_once_and_kept(unmeasured, vgg19, monkeypatc
     monkeypatch.setattr(choice, "_known", {})  # as a new process would begin
     assert fastest(vgg19) == answer
     assert len(unmeasured) == 1
+
+
+def test_a_way_that_is_hopeless_in_a_small_picture_is_not_measured_in_a_large_one(vgg19, monkeypatch):
+    asked, original, clock = [], choice.features, [0.0]
+
+    def features(network, x, names, grams, way):
+        asked.append((way.precision, x.shape[2:].numel()))
+        clock[0] += x.shape[2:].numel() * (5 if way.precision == "bfloat16" else 1)
+        return original(network, x, names, grams, choice.WAYS["float32"])
+
+    monkeypatch.setattr(choice, "features", features)
+    monkeypatch.setattr(choice.time, "thread_time", lambda: clock[0])
+    times = measure(vgg19)
+    assert {size for precision, size in asked if precision == "bfloat16"} == {32 * 42}
+    assert {size for precision, size in asked if precision == "float32"} == {32 * 42, 96 * 128}
+    assert times["bfloat16"] / times["float32"] == pytest.approx(5)
 
 
 def test_the_answers_of_other_machines_are_kept_and_those_of_other_measurements_are_not(unmeasured, vgg19):

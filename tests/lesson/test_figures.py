@@ -38,6 +38,14 @@ def test_images_stand_in_their_order_with_their_captions_as_alt_text():
     assert right[2] > 200 > 60 > right[0]
 
 
+def test_only_a_white_picture_has_a_frame_that_says_where_it_ends():
+    def darkest(rgb):
+        return np.asarray(opened(show_images([colour(rgb)])).convert("L")).min()
+
+    assert darkest([1.0, 1.0, 1.0]) < 225
+    assert darkest([0.94, 0.94, 0.94]) > 230
+
+
 def test_rows_are_filled_one_after_the_other_whatever_the_shapes():
     tall = colour([0, 1.0, 0]).transpose(2, 3)
     grey = np.full((40, 60), 0.5)
