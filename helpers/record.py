@@ -199,8 +199,9 @@ class Synthesis:
         totals = self.history["total"]
         first, last = totals[0], totals[self.best]
         share = f" ({last / first:.2%} of it)" if first > 0 else ""
+        evaluations = f"{self.evaluations} evaluation{'s' * (self.evaluations != 1)}"
         return (
-            f"{self.evaluations} evaluations in {self.seconds:.0f} s: total loss "
+            f"{evaluations} in {self.seconds:.0f} s: total loss "
             f"{first:.3g} → {last:.3g}{share}. {self.note} {self.message}"
         ).strip()
 
