@@ -130,9 +130,10 @@ def measure(network: nn.Module) -> dict[str, float]:
     ways = dict(WAYS) if on_cpu else {name: WAYS[name] for name in ("float32", "bfloat16")}
     small = PROBE[0] // 3, PROBE[1] // 3
     larger = math.prod(PROBE) / math.prod(small)
-    times = {name: larger * ms for name, ms in _turns(network, ways, small, 1).items()}
-    hopeful = {name: ways[name] for name in times if times[name] <= HOPELESS * times["float32"]}
-    times |= _turns(network, hopeful, PROBE, TURNS)
+    first = {name: larger * ms for name, ms in _turns(network, ways, small, 1).items()}
+    hopeless = {name: ms for name, ms in first.items() if ms > HOPELESS * first["float32"]}
+    hopeful = {name: ways[name] for name in first if name not in hopeless}
+    times = _turns(network, hopeful, PROBE, TURNS) | hopeless
     return {name: round(ms, 3) for name, ms in times.items()}
 
 
